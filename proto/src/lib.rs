@@ -1,0 +1,19 @@
+//! The contract between the services: the wire types of `token.v1`, why a call was refused, how to
+//! connect, and the catalog that both services must agree on. It knows nothing of either service.
+
+pub mod catalog;
+
+/// Generated from `proto/token/v1/*.proto`; the comments there are the documentation.
+#[allow(missing_docs, clippy::all, clippy::as_conversions, unused_qualifications)]
+pub mod token {
+    /// The first version of the contract.
+    pub mod v1 {
+        tonic::include_proto!("token.v1");
+
+        /// The encoded `FileDescriptorSet`, for reflection.
+        pub const FILE_DESCRIPTOR_SET: &[u8] =
+            include_bytes!(concat!(env!("OUT_DIR"), "/token.v1.binpb"));
+    }
+}
+
+pub use token::v1;
