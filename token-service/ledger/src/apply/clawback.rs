@@ -1,0 +1,229 @@
+//! Clawback: tokens go back because money went back, and return when it comes again.
+//!
+//! The caller names a target, never a difference; the ledger posts what is missing. Tokens are
+//! taken from the unheld rest of the credit's own grant, then from tips made from it that aren't
+//! mature yet, then from whatever else the account has; what is still missing becomes debt. They
+//! return in the opposite order.
+
+use super::{
+    Book, Receipt,
+    post::{Draft, Leg},
+};
+use crate::{
+    account::Account,
+    command::Command,
+    funding::take_any,
+    grant::{Draw, Grant, GrantKind},
+    id::{AccountId, System, TransactionId},
+    rejection::Rejection,
+    state::{Clawback, Source, Stop},
+    tokens::{Exact, Tokens, sum},
+    transaction::{Change, Transaction, TransactionType},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl Book<'_> {
+    pub(super) fn set_clawback(
+        &mut self,
+        command: &Command,
+        credit: &str,
+        target: Tokens,
+        revision: i64,
+    ) -> Result<Receipt, Stop> {
+        let owner = &command.account;
+        self.state.existing(owner)?;
+        let name = (owner.clone(), TransactionId::of(owner, credit));
+        let missing = || {
+            let name = credit.to_owned();
+            Rejection::TransactionNotFound { account: owner.clone(), name }
+        };
+        let original = Arc::clone(self.state.transaction(&name)?.ok_or_else(missing)?);
+        if original.kind != TransactionType::Credit {
+            return Err(Rejection::NotACredit { kind: original.kind }.into());
+        }
+        let known = self.state.clawback(&name)?.cloned();
+        let newest = known.as_ref().map_or(0, |known| known.revision);
+        if revision < newest {
+            return self.unchanged(owner);
+        }
+        if let Some(known) = known.as_ref().filter(|known| known.revision == revision) {
+            if known.target == target {
+                return self.unchanged(owner);
+            }
+            return Err(Rejection::RevisionReused { revision }.into());
+        }
+        if target > original.amount {
+            let amount = original.amount;
+            return Err(Rejection::ClawbackExceedsCredit { target, amount }.into());
+        }
+        // What an operator reversed by hand can't be taken a second time.
+        let reversed = self.state.reversal(&name)?.reversed;
+        let wanted = target.min(original.amount.minus(reversed));
+        let sources = known.map_or_else(Vec::new, |known| known.sources);
+        let taken = sum(sources.iter().map(Source::amount));
+        let mut plan = Plan { sources, changes: BTreeMap::new() };
+        plan.changes.insert(owner.clone(), Vec::new());
+        if wanted > taken {
+            self.take(&original, wanted.minus(taken), &mut plan)?;
+        } else {
+            self.put_back(&original, taken.minus(wanted), &mut plan)?;
+        }
+        let accounts: Vec<&AccountId> = plan.changes.keys().collect();
+        let at = self.now_for(&accounts)?;
+
+        let credit = original.id;
+        let facts = Clawback { credit, revision, target, sources: plan.sources };
+        let mut own = plan.changes.remove(owner).unwrap_or_default();
+        own.push(Change::Clawback(Box::new(facts.clone())));
+        let mut draft = Draft::of(command, TransactionType::Clawback, at);
+        draft.amount = wanted.minus(taken).abs();
+        draft.related = Some(original.id);
+        draft.legs.push(Leg::new(owner, System::Clawback, own));
+        let receivers = plan.changes.into_iter();
+        draft.legs.extend(receivers.map(|(id, changes)| Leg::new(&id, System::Clawback, changes)));
+        self.state.clawbacks.put(&name, Some(facts));
+        Ok(self.post(draft))
+    }
+
+    fn take(&mut self, credit: &Transaction, amount: Tokens, plan: &mut Plan) -> Result<(), Stop> {
+        let owner = &credit.account;
+        let mut rest = amount;
+        let account = self.state.existing(owner)?;
+        if let Some(grant) = account.grant(credit.id).filter(|grant| grant.unheld() > 0) {
+            rest = rest.minus(plan.take_grant(owner, grant, rest));
+        }
+        let tips = if rest > 0 { self.tips_of(credit)? } else { Vec::new() };
+        for (transfer, receiver, drawn) in tips {
+            if rest == 0 {
+                break;
+            }
+            self.settle(&receiver)?;
+            let before = plan.taken_from_tip(transfer);
+            let grant = self.state.account(&receiver)?.and_then(|it| it.grant(transfer));
+            let Some(grant) = grant else { continue };
+            let taken = rest.min(drawn.minus(before)).min(grant.unheld());
+            if taken > 0 {
+                plan.add(&receiver, Change::Draw(grant.draw(taken)));
+                plan.sources.push(Source::Tip(receiver, transfer, taken));
+                rest = rest.minus(taken);
+            }
+        }
+        let mut others = self.state.existing(owner)?.clone();
+        others.body.grants.retain(|grant| grant.id != credit.id);
+        for draw in take_any(&others, self.policy, rest) {
+            rest = rest.minus(draw.amount);
+            plan.sources.push(Source::Grant(draw.grant, draw.amount));
+            plan.add(owner, Change::Draw(draw));
+        }
+        if rest > 0 {
+            plan.sources.push(Source::Debt(rest));
+            plan.add(owner, Change::Owe(rest));
+        }
+        Ok(())
+    }
+
+    /// The tips that aren't mature and drew from this credit's grant, the newest first: the
+    /// transfer, its receiver, and how much it drew.
+    fn tips_of(
+        &self,
+        credit: &Transaction,
+    ) -> Result<Vec<(TransactionId, AccountId, Tokens)>, Stop> {
+        let since = self.policy.mature_since(self.now);
+        let tips = self.state.tips(&credit.account)?;
+        let mut found = Vec::new();
+        for tip in tips.iter().filter(|tip| tip.created > since) {
+            let from_it = tip.own().draws().filter(|draw| draw.grant == credit.id);
+            let drawn = sum(from_it.map(|draw| draw.amount));
+            if let Some(receipt) = tip.other().filter(|_| drawn > 0) {
+                self.state.account(&receipt.account)?;
+                found.push((tip.id, receipt.account.clone(), drawn));
+            }
+        }
+        Ok(found)
+    }
+
+    fn put_back(
+        &self,
+        credit: &Transaction,
+        amount: Tokens,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
+        let owner = &credit.account;
+        let account = self.state.existing(owner)?;
+        let mut debt = account.body.debt;
+        let mut rest = amount;
+        while rest > 0 {
+            let Some(source) = plan.sources.pop() else { break };
+            let part = rest.min(source.amount());
+            let left = source.amount().minus(part);
+            rest = rest.minus(part);
+            match source {
+                Source::Grant(grant, _) => {
+                    self.restore(account, grant, part, plan)?;
+                    plan.keep((left > 0).then_some(Source::Grant(grant, left)));
+                }
+                Source::Tip(receiver, transfer, _) => {
+                    let account = self.state.existing(&receiver)?;
+                    self.restore(account, transfer, part, plan)?;
+                    plan.keep((left > 0).then_some(Source::Tip(receiver, transfer, left)));
+                }
+                Source::Debt(_) => {
+                    // What is still owed is forgiven; what was paid off meanwhile comes back.
+                    let forgiven = part.min(debt);
+                    debt = debt.minus(forgiven);
+                    if forgiven > 0 {
+                        plan.add(owner, Change::Owe(0_i64.minus(forgiven)));
+                    }
+                    if part > forgiven {
+                        self.restore(account, credit.id, part.minus(forgiven), plan)?;
+                    }
+                    plan.keep((left > 0).then_some(Source::Debt(left)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(
+        &self,
+        account: &Account,
+        grant: TransactionId,
+        amount: Tokens,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
+        let known = self.state.grant(&(account.id.clone(), grant))?;
+        let kind = known.map_or(GrantKind::Adjustment, |known| known.kind);
+        plan.add(&account.id, Change::Restore(Draw { grant, kind, amount }));
+        Ok(())
+    }
+}
+
+/// What a clawback is about to do.
+struct Plan {
+    sources: Vec<Source>,
+    changes: BTreeMap<AccountId, Vec<Change>>,
+}
+
+impl Plan {
+    fn add(&mut self, account: &AccountId, change: Change) {
+        self.changes.entry(account.clone()).or_default().push(change);
+    }
+
+    fn keep(&mut self, source: Option<Source>) {
+        self.sources.extend(source);
+    }
+
+    fn take_grant(&mut self, owner: &AccountId, grant: &Grant, wanted: Tokens) -> Tokens {
+        let taken = wanted.min(grant.unheld());
+        self.add(owner, Change::Draw(grant.draw(taken)));
+        self.sources.push(Source::Grant(grant.id, taken));
+        taken
+    }
+
+    fn taken_from_tip(&self, tip: TransactionId) -> Tokens {
+        sum(self.sources.iter().map(|source| match source {
+            Source::Tip(_, transfer, amount) if *transfer == tip => *amount,
+            Source::Tip(..) | Source::Grant(..) | Source::Debt(_) => 0,
+        }))
+    }
+}

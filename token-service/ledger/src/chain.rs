@@ -1,0 +1,127 @@
+//! The hash chain over an account's entries: an edit made behind the service's back shows.
+//!
+//! `chain = HMAC-SHA-256(secret, fields)`, where the fields are netstrings (`5:hello,`; a missing
+//! value is `-,`) in the order of [`ChainKey::link`], the previous link first. Text is UTF-8,
+//! numbers are decimal, ids and links lower-case hex, so that thirty lines of any language can
+//! check it.
+
+use crate::transaction::{Entry, Transaction};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::{fmt, fmt::Write as _};
+
+/// A link of a chain: the name of the key it was made with, and the code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The key's name; empty before the first entry.
+    pub key: String,
+    /// The code; zeros before the first entry.
+    pub code: [u8; 32],
+}
+
+/// A named secret that the database doesn't hold.
+#[derive(Clone)]
+pub struct ChainKey {
+    id: String,
+    mac: Hmac<Sha256>,
+}
+
+impl fmt::Debug for ChainKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl ChainKey {
+    /// A key of this name and secret.
+    ///
+    /// # Panics
+    /// Never: HMAC takes secrets of any length.
+    #[must_use]
+    pub fn new(id: &str, secret: &[u8]) -> Self {
+        let mac = Hmac::new_from_slice(secret).expect("HMAC takes secrets of any length");
+        Self { id: id.to_owned(), mac }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The link that `entry` of `transaction` adds to the chain that ends in `previous`.
+    #[must_use]
+    pub fn link(&self, previous: &[u8; 32], transaction: &Transaction, entry: &Entry) -> Link {
+        let mut fields = Fields(String::with_capacity(1024));
+        let entitled = transaction.entitled.as_ref();
+        fields.text(&hex(previous));
+        fields.text(&self.id);
+        fields.text(entry.account.as_str());
+        fields.number(entry.sequence);
+        fields.number(entry.amount);
+        fields.number(entry.held_delta);
+        fields.number(entry.balance_after);
+        fields.number(entry.held_after);
+        fields.text(entry.counter.as_str());
+        fields.maybe(entry.split.as_ref().map(|split| split.account.as_str()));
+        fields.number(entry.split.as_ref().map_or(0, |split| split.amount));
+        fields.text(&entry.body);
+        fields.text(transaction.account.as_str());
+        fields.text(&hex(transaction.id.as_bytes()));
+        fields.text(&transaction.key);
+        fields.text(transaction.kind.as_str());
+        fields.number(transaction.created.0);
+        fields.number(transaction.amount);
+        fields.maybe(transaction.action.as_deref());
+        fields.number(transaction.quantity);
+        fields.maybe(entitled.map(|it| it.source.as_str()));
+        fields.number(entitled.map_or(0, |it| it.quantity));
+        fields.maybe(transaction.related.map(|id| hex(id.as_bytes())).as_deref());
+        fields.text(&transaction.note.description);
+        fields.text(&transaction.note.reference);
+        for (key, value) in &transaction.note.metadata {
+            fields.text(key);
+            fields.text(value);
+        }
+        fields.text(&transaction.note.actor);
+        fields.text(&transaction.note.on_behalf_of);
+        for (number, digest) in &transaction.fingerprint.0 {
+            fields.number(i64::from(*number));
+            fields.text(&hex(digest));
+        }
+        let code = self.mac.clone().chain_update(&fields.0).finalize().into_bytes();
+        Link { key: self.id.clone(), code: code.into() }
+    }
+}
+
+struct Fields(String);
+
+impl Fields {
+    fn text(&mut self, text: &str) {
+        self.number_of(text.len());
+        self.0.push_str(text);
+        self.0.push(',');
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.0.push_str("-,"),
+        }
+    }
+
+    fn number(&mut self, number: i64) {
+        self.text(&number.to_string());
+    }
+
+    fn number_of(&mut self, bytes: usize) {
+        write!(self.0, "{bytes}:").expect("writing to a string succeeds");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string succeeds");
+        text
+    })
+}

@@ -1,0 +1,83 @@
+//! What a batch touches, so that the shell can load it.
+
+use crate::{
+    apply::Job,
+    command::Act,
+    id::{AccountId, Name, TransactionId},
+};
+use std::collections::BTreeSet;
+
+/// Rows to load. Locks are taken on `accounts`, in their order; everything else hangs on one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Accounts to lock and load.
+    pub accounts: BTreeSet<AccountId>,
+    /// Transactions with their entries: what keys may name, what commands refer to.
+    pub transactions: BTreeSet<Name>,
+    /// Grants that may be closed, and so not in their account's row.
+    pub grants: BTreeSet<Name>,
+    /// Holds that may have ended, and so not be in their account's row.
+    pub holds: BTreeSet<Name>,
+    /// What was reversed of these transactions.
+    pub reversals: BTreeSet<Name>,
+    /// What was clawed back of these credits.
+    pub clawbacks: BTreeSet<Name>,
+    /// Accounts whose transfers, back to the time that makes them mature, are needed.
+    pub tips: BTreeSet<AccountId>,
+}
+
+impl Footprint {
+    /// Whether nothing is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds another's rows to these.
+    pub fn extend(&mut self, other: Self) {
+        self.accounts.extend(other.accounts);
+        self.transactions.extend(other.transactions);
+        self.grants.extend(other.grants);
+        self.holds.extend(other.holds);
+        self.reversals.extend(other.reversals);
+        self.clawbacks.extend(other.clawbacks);
+        self.tips.extend(other.tips);
+    }
+}
+
+/// What the jobs will surely touch. [`crate::apply`] asks for the rest when it finds out.
+#[must_use]
+pub fn footprint(jobs: &[Job]) -> Footprint {
+    let mut needs = Footprint::default();
+    for command in jobs.iter().flat_map(|job| &job.commands) {
+        let name = |id: TransactionId| (command.account.clone(), id);
+        needs.accounts.insert(command.account.clone());
+        needs.transactions.extend(command.id().map(name));
+        match &command.act {
+            Act::Reverse { original, .. } => {
+                needs.transactions.insert(name(*original));
+                needs.reversals.insert(name(*original));
+            }
+            Act::Transfer { to, .. } => {
+                needs.accounts.insert(to.clone());
+            }
+            Act::SetClawback { credit, .. } => {
+                let credit = TransactionId::of(&command.account, credit);
+                needs.transactions.insert(name(credit));
+                needs.reversals.insert(name(credit));
+                needs.clawbacks.insert(name(credit));
+            }
+            Act::Credit(_)
+            | Act::Debit { .. }
+            | Act::CreateHold { .. }
+            | Act::CaptureHold { .. }
+            | Act::ReleaseHold { .. }
+            | Act::SetEntitlement(_)
+            | Act::Authorize { .. }
+            | Act::SetStatus(_)
+            | Act::SetSettings { .. }
+            | Act::Sweep => {}
+        }
+    }
+    needs
+}

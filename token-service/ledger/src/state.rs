@@ -1,0 +1,234 @@
+//! The rows that a batch works on: loaded by the shell, changed by [`crate::apply`].
+
+use crate::{
+    account::Account,
+    footprint::Footprint,
+    grant::Grant,
+    hold::Hold,
+    id::{AccountId, Name, TransactionId},
+    rejection::Rejection,
+    tokens::Tokens,
+    transaction::Transaction,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// How much of a transaction has been reversed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    /// Tokens so far.
+    pub reversed: Tokens,
+    /// Whether nothing is left to reverse.
+    pub complete: bool,
+}
+
+/// How much of a credit is clawed back, and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clawback {
+    /// The credit.
+    pub credit: TransactionId,
+    /// The newest revision.
+    pub revision: i64,
+    /// What that revision asked for.
+    pub target: Tokens,
+    /// Where the tokens were taken, in order; what is returned goes back from the end.
+    pub sources: Vec<Source>,
+}
+
+/// Where clawed-back tokens were taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A grant of the credited account.
+    Grant(TransactionId, Tokens),
+    /// An immature tip: the receiver's grant, named by the transfer.
+    Tip(AccountId, TransactionId, Tokens),
+    /// Nothing was left: the account owes them.
+    Debt(Tokens),
+}
+
+impl Source {
+    /// Tokens taken there.
+    #[must_use]
+    pub fn amount(&self) -> Tokens {
+        match self {
+            Self::Grant(_, amount) | Self::Tip(_, _, amount) | Self::Debt(amount) => *amount,
+        }
+    }
+}
+
+/// Why a command stops before it moves anything.
+pub(crate) enum Stop {
+    /// It is refused.
+    Refused(Rejection),
+    /// Rows are needed that weren't loaded.
+    Lacks(Box<Footprint>),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
+    }
+}
+
+impl From<Footprint> for Stop {
+    fn from(needs: Footprint) -> Self {
+        Self::Lacks(Box::new(needs))
+    }
+}
+
+/// Rows of one table: those loaded, those known to be absent, and what became of them.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    rows: BTreeMap<K, Row<V>>,
+    journal: Vec<(K, Row<V>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Row<V> {
+    value: Option<V>,
+    existed: bool,
+    changed: bool,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), journal: Vec::new() }
+    }
+}
+
+impl<K: Ord + Clone, V> Table<K, V> {
+    /// Says what the database holds under this name; `None`: nothing.
+    pub fn load(&mut self, key: K, value: Option<V>) {
+        let row = Row { existed: value.is_some(), value, changed: false };
+        self.rows.insert(key, row);
+    }
+
+    /// What is there now: `None` if it wasn't loaded, `Some(None)` if there is nothing.
+    pub(crate) fn get(&self, key: &K) -> Option<Option<&V>> {
+        self.rows.get(key).map(|row| row.value.as_ref())
+    }
+
+    pub(crate) fn put(&mut self, key: &K, value: Option<V>) {
+        let existed = self.rows.get(key).is_some_and(|row| row.existed);
+        let row = Row { value, existed, changed: true };
+        let old = self.rows.insert(key.clone(), row);
+        let old = old.unwrap_or(Row { value: None, existed: false, changed: false });
+        self.journal.push((key.clone(), old));
+    }
+
+    fn mark(&self) -> usize {
+        self.journal.len()
+    }
+
+    fn rollback(&mut self, mark: usize) {
+        for (key, row) in self.journal.drain(mark..).rev() {
+            self.rows.insert(key, row);
+        }
+    }
+
+    /// The rows that changed: name, what is there now, and whether there was something before.
+    pub(crate) fn into_changed(self) -> impl Iterator<Item = (K, Option<V>, bool)> {
+        let changed = self.rows.into_iter().filter(|(_, row)| row.changed);
+        changed.map(|(key, row)| (key, row.value, row.existed))
+    }
+}
+
+/// What the shell loaded, row by row of the footprint; rows that don't exist are loaded as `None`.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Accounts, locked.
+    pub accounts: Table<AccountId, Account>,
+    /// Transactions with all their entries.
+    pub transactions: Table<Name, Arc<Transaction>>,
+    /// Closed grants.
+    pub grants: Table<Name, Grant>,
+    /// Holds that have ended.
+    pub holds: Table<Name, Hold>,
+    /// What was reversed.
+    pub reversals: Table<Name, Reversal>,
+    /// What was clawed back.
+    pub clawbacks: Table<Name, Clawback>,
+    /// Transfers of an account that are not older than the time that makes them mature.
+    pub tips: Table<AccountId, Vec<Arc<Transaction>>>,
+}
+
+/// How far the changes of each table had come.
+pub(crate) struct Mark([usize; 6]);
+
+impl State {
+    pub(crate) fn mark(&self) -> Mark {
+        Mark([
+            self.accounts.mark(),
+            self.transactions.mark(),
+            self.grants.mark(),
+            self.holds.mark(),
+            self.reversals.mark(),
+            self.clawbacks.mark(),
+        ])
+    }
+
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        let Mark([accounts, transactions, grants, holds, reversals, clawbacks]) = mark;
+        self.accounts.rollback(accounts);
+        self.transactions.rollback(transactions);
+        self.grants.rollback(grants);
+        self.holds.rollback(holds);
+        self.reversals.rollback(reversals);
+        self.clawbacks.rollback(clawbacks);
+    }
+
+    /// The account, if there is one.
+    pub(crate) fn account(&self, id: &AccountId) -> Result<Option<&Account>, Stop> {
+        let lacks = || Footprint { accounts: [id.clone()].into(), ..Footprint::default() };
+        self.accounts.get(id).ok_or_else(|| lacks().into())
+    }
+
+    /// The account, or a refusal.
+    pub(crate) fn existing(&self, id: &AccountId) -> Result<&Account, Stop> {
+        let missing = || Rejection::AccountNotFound { account: id.clone() };
+        self.account(id)?.ok_or_else(|| missing().into())
+    }
+
+    /// The transaction of this name, if there is one.
+    pub(crate) fn transaction(&self, name: &Name) -> Result<Option<&Arc<Transaction>>, Stop> {
+        let lacks = || Footprint { transactions: [name.clone()].into(), ..Footprint::default() };
+        self.transactions.get(name).ok_or_else(|| lacks().into())
+    }
+
+    /// The grant of this name: the account's own row of it, or the closed one.
+    pub(crate) fn grant(&self, name: &Name) -> Result<Option<&Grant>, Stop> {
+        let open = self.account(&name.0)?.and_then(|account| account.grant(name.1));
+        if open.is_some() {
+            return Ok(open);
+        }
+        let lacks = || Footprint { grants: [name.clone()].into(), ..Footprint::default() };
+        self.grants.get(name).ok_or_else(|| lacks().into())
+    }
+
+    /// The ended hold of this name.
+    pub(crate) fn ended_hold(&self, name: &Name) -> Result<Option<&Hold>, Stop> {
+        let lacks = || Footprint { holds: [name.clone()].into(), ..Footprint::default() };
+        self.holds.get(name).ok_or_else(|| lacks().into())
+    }
+
+    /// What was reversed of this transaction.
+    pub(crate) fn reversal(&self, name: &Name) -> Result<Reversal, Stop> {
+        let lacks = || Footprint { reversals: [name.clone()].into(), ..Footprint::default() };
+        let found = self.reversals.get(name).ok_or_else(|| Stop::from(lacks()))?;
+        Ok(found.cloned().unwrap_or(Reversal { reversed: 0, complete: false }))
+    }
+
+    /// What was clawed back of this credit.
+    pub(crate) fn clawback(&self, name: &Name) -> Result<Option<&Clawback>, Stop> {
+        let lacks = || Footprint { clawbacks: [name.clone()].into(), ..Footprint::default() };
+        self.clawbacks.get(name).ok_or_else(|| lacks().into())
+    }
+
+    /// The account's transfers that aren't mature yet.
+    pub(crate) fn tips(&self, id: &AccountId) -> Result<&[Arc<Transaction>], Stop> {
+        let lacks = || Footprint { tips: [id.clone()].into(), ..Footprint::default() };
+        let found = self.tips.get(id).ok_or_else(|| Stop::from(lacks()))?;
+        Ok(found.map_or(&[], Vec::as_slice))
+    }
+}
