@@ -2,6 +2,9 @@
 //! connect, and the catalog that both services must agree on. It knows nothing of either service.
 
 pub mod catalog;
+pub mod client;
+pub mod deadline;
+pub mod reason;
 
 /// Generated from `proto/token/v1/*.proto`; the comments there are the documentation.
 #[allow(missing_docs, clippy::all, clippy::as_conversions, unused_qualifications)]

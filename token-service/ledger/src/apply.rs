@@ -29,7 +29,7 @@ use crate::{
     id::{AccountId, TransactionId},
     policy::Policy,
     rejection::Rejection,
-    state::{State, Stop},
+    state::{Clawback, State, Stop},
     time::Time,
     transaction::Transaction,
 };
@@ -67,6 +67,8 @@ pub struct Receipt {
     pub balance: Balance,
     /// Whether it had been done before, and wasn't done again.
     pub replayed: bool,
+    /// Of a clawback: the facts now in force, also if there was nothing to do.
+    pub clawback: Option<Clawback>,
 }
 
 /// Accepted or refused.
@@ -198,7 +200,7 @@ impl Book<'_> {
     /// Nothing to do: the account as it is.
     fn unchanged(&self, account: &AccountId) -> Result<Receipt, Stop> {
         let balance = self.state.existing(account)?.balance();
-        Ok(Receipt { transaction: None, balance, replayed: false })
+        Ok(Receipt { transaction: None, balance, replayed: false, clawback: None })
     }
 
     /// The time of whatever touches these accounts: never before their newest entries.
@@ -222,6 +224,7 @@ fn receipt(transaction: &Arc<Transaction>) -> Receipt {
             sequence: own.sequence,
         },
         replayed: false,
+        clawback: transaction.clawback().cloned(),
     }
 }
 

@@ -49,6 +49,12 @@ impl ChainKey {
         &self.id
     }
 
+    /// A code that only this secret gives: it tells a wrong secret under a known name.
+    #[must_use]
+    pub fn check_code(&self) -> [u8; 32] {
+        self.mac.clone().chain_update("chain key").finalize().into_bytes().into()
+    }
+
     /// The link that `entry` of `transaction` adds to the chain that ends in `previous`.
     #[must_use]
     pub fn link(&self, previous: &[u8; 32], transaction: &Transaction, entry: &Entry) -> Link {

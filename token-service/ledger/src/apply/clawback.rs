@@ -43,13 +43,11 @@ impl Book<'_> {
         }
         let known = self.state.clawback(&name)?.cloned();
         let newest = known.as_ref().map_or(0, |known| known.revision);
-        if revision < newest {
-            return self.unchanged(owner);
+        let same = known.as_ref().is_some_and(|known| known.target == target);
+        if revision < newest || (revision == newest && same) {
+            return Ok(Receipt { clawback: known, ..self.unchanged(owner)? });
         }
-        if let Some(known) = known.as_ref().filter(|known| known.revision == revision) {
-            if known.target == target {
-                return self.unchanged(owner);
-            }
+        if revision == newest {
             return Err(Rejection::RevisionReused { revision }.into());
         }
         if target > original.amount {

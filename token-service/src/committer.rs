@@ -1,0 +1,163 @@
+//! The committer: commands in, batches to the store, answers out.
+//!
+//! No request owns a database transaction. It puts a job into a bounded queue and waits; one task
+//! takes whatever queued while the last commit was in flight (no timer: an idle service pays one
+//! commit's latency), and takes it through *load, apply, check, persist, commit* before it answers
+//! anybody. A request that goes away changes nothing: the task is never cancelled.
+//!
+//! Round trips per batch: begin, load (accounts; transactions by key), persist (accounts,
+//! transactions, entries), commit. What bounds a batch: [`Limits::batch_commands_max`], or one job
+//! that is larger by itself. What is true after a crash between any two steps: before the commit,
+//! nothing happened; after it, everything did, and a caller who was told nothing finds it by its
+//! key. So a batch that failed for a reason that may pass is simply run again: what had been
+//! committed after all is found as a replay.
+//!
+//! A batch that fails because of what is in it is halved until the culprit stands alone; only that
+//! one is told INTERNAL.
+
+mod batch;
+mod watch;
+
+pub use watch::Watch;
+
+use crate::{clock::Clock, store::Store};
+use batch::Batcher;
+use ledger::{AccountId, ChainKey, Job, Outcome, Policy};
+use std::sync::Arc;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use watch::Watches;
+
+/// Why a job has no outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The queue is full. Nothing was tried.
+    #[error("the queue is full; nothing was tried")]
+    Overloaded,
+    /// The service is going away. Nothing was tried.
+    #[error("the service is going away; nothing was tried")]
+    Draining,
+    /// The database is away, full or busy. It may have happened: ask again with the same key.
+    #[error("the database is unavailable; it may have happened")]
+    StoreUnavailable,
+    /// Our bug. Nothing happened; the log has the cause.
+    #[error("internal error")]
+    Internal,
+}
+
+/// How much is taken on at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Commands that wait or are at work; more are refused.
+    pub queue_commands_max: usize,
+    /// Commands that commit together.
+    pub batch_commands_max: usize,
+}
+
+/// The way into the queue. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    queue: mpsc::Sender<Submission>,
+    room: Arc<Semaphore>,
+    closed: CancellationToken,
+    watches: Watches,
+}
+
+/// A job, whoever waits for it, and its room in the queue.
+#[derive(Debug)]
+struct Submission {
+    job: Job,
+    answer: oneshot::Sender<Result<Vec<Outcome>, Failure>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Committer {
+    /// Starts the task that commits. It ends once the queue is closed and empty.
+    #[must_use]
+    pub fn start(
+        store: Store,
+        policy: Arc<Policy>,
+        key: ChainKey,
+        clock: Clock,
+        limits: Limits,
+    ) -> (Self, JoinHandle<()>) {
+        let (queue, submissions) = mpsc::channel(limits.queue_commands_max);
+        let watches = Watches::default();
+        let closed = CancellationToken::new();
+        let batcher = Batcher::new(store, policy, key, clock, watches.clone());
+        #[expect(clippy::disallowed_methods, reason = "whoever drains waits for this handle")]
+        let task =
+            tokio::spawn(run(batcher, submissions, closed.clone(), limits.batch_commands_max));
+        let room = Arc::new(Semaphore::new(limits.queue_commands_max));
+        (Self { queue, room, closed, watches }, task)
+    }
+
+    /// Submits a job and waits for its outcomes, one per command (fewer for an atomic job that was
+    /// refused). The job goes on if the caller doesn't wait.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn submit(&self, job: Job) -> Result<Vec<Outcome>, Failure> {
+        let commands = u32::try_from(job.commands.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(commands);
+        let room = room.map_err(|full| match full {
+            TryAcquireError::NoPermits => Failure::Overloaded,
+            TryAcquireError::Closed => Failure::Draining,
+        })?;
+        let (answer, outcomes) = oneshot::channel();
+        let submission = Submission { job, answer, _room: room };
+        self.queue.send(submission).await.map_err(|_| Failure::Draining)?;
+        outcomes.await.unwrap_or(Err(Failure::Internal))
+    }
+
+    /// Follows one account.
+    #[must_use]
+    pub fn watch(&self, account: &AccountId) -> Watch {
+        self.watches.follow(account)
+    }
+
+    /// Takes on nothing more. What was accepted is finished and answered.
+    pub fn close(&self) {
+        self.room.close();
+        self.closed.cancel();
+    }
+
+    /// Ends every watch, so that their streams can end.
+    pub fn end_watches(&self) {
+        self.watches.end();
+    }
+}
+
+/// Takes what has queued, and commits it; over and over, until the queue is closed and empty.
+async fn run(
+    mut batcher: Batcher,
+    mut submissions: mpsc::Receiver<Submission>,
+    closed: CancellationToken,
+    commands_max: usize,
+) {
+    let mut next = None;
+    loop {
+        let waiting = next.take().or_else(|| submissions.try_recv().ok());
+        let first = match waiting {
+            Some(submission) => submission,
+            None => tokio::select! {
+                Some(submission) = submissions.recv() => submission,
+                () = closed.cancelled() => return,
+            },
+        };
+        let mut commands = first.job.commands.len();
+        let mut batch = vec![first];
+        while let Ok(submission) = submissions.try_recv() {
+            commands += submission.job.commands.len();
+            if commands > commands_max {
+                next = Some(submission);
+                break;
+            }
+            batch.push(submission);
+        }
+        batcher.commit(batch).await;
+    }
+}

@@ -1,0 +1,70 @@
+//! Who follows which account: told that something changed, never what; they read it themselves.
+
+use ledger::AccountId;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Follows one account.
+#[derive(Debug)]
+pub struct Watch {
+    changes: watch::Receiver<()>,
+}
+
+impl Watch {
+    /// Waits until the account has changed since the last time this returned; several changes
+    /// count as one. `false`: the service is going away.
+    pub async fn changed(&mut self) -> bool {
+        self.changes.changed().await.is_ok()
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watches {
+    followed: Arc<Mutex<Followed>>,
+}
+
+#[derive(Debug, Default)]
+struct Followed {
+    accounts: HashMap<AccountId, watch::Sender<()>>,
+    ended: bool,
+}
+
+impl Watches {
+    pub(super) fn follow(&self, account: &AccountId) -> Watch {
+        self.with(|followed| {
+            if followed.ended {
+                // The sender is gone at once, and so the first wait says that it is over.
+                return Watch { changes: watch::channel(()).1 };
+            }
+            let known = followed.accounts.entry(account.clone());
+            Watch { changes: known.or_insert_with(|| watch::channel(()).0).subscribe() }
+        })
+    }
+
+    pub(super) fn tell<'a>(&self, changed: impl Iterator<Item = &'a AccountId>) {
+        self.with(|followed| {
+            if followed.accounts.is_empty() {
+                return;
+            }
+            for account in changed {
+                if followed.accounts.get(account).is_some_and(|it| it.send(()).is_err()) {
+                    followed.accounts.remove(account);
+                }
+            }
+        });
+    }
+
+    pub(super) fn end(&self) {
+        self.with(|followed| {
+            followed.ended = true;
+            followed.accounts.clear();
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Followed) -> T) -> T {
+        act(&mut self.followed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

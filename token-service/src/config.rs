@@ -1,0 +1,272 @@
+//! The settings of token-service. Their comments are the manual that `--help` prints; one struct,
+//! so that there is one place to look. How the four layers come together is in `layers`.
+
+mod layers;
+mod report;
+mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
+
+use self::layers::Source;
+pub use self::report::ConfigError;
+pub use self::value::{Catalog, ChainKey, ChainKeys, Database, LogFormat, Reflection, Secret};
+use self::value::{Unquoted, address, directives, within};
+
+/// Every setting in effect, each within its bounds.
+#[derive(Debug, Clone, clap::Args, Serialize)]
+#[command(next_help_heading = "Settings")]
+pub struct Config {
+    /// Where to answer gRPC; port 0 takes a free one.
+    ///
+    /// An address that other machines can reach needs `--insecure` too.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051", value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// Let callers that nobody has identified reach this service from other machines.
+    ///
+    /// Callers prove who they are from a later version on. Until then whoever can connect can move
+    /// tokens, so say this only where something in front keeps strangers out.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
+    pub insecure: bool,
+
+    /// Where the ledger is kept: `sqlite:PATH`.
+    #[arg(long, value_name = "URL", default_value = "sqlite:data/ledger.db")]
+    #[arg(value_parser = Unquoted(Database::from_str))]
+    pub database: Database,
+
+    /// Which catalog prices actions and sets limits: phoenix, landscape, domains, vantage, or the
+    /// path of your own TOML file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "phoenix")]
+    #[arg(value_parser = Catalog::from_str)]
+    pub catalog: Catalog,
+
+    /// Keys of the ledger's hash chain, `id:secret,id2:secret2`: the first signs, all verify.
+    ///
+    /// An id is 1 to 16 of a-z, 0-9 and -; a secret is 16 or more visible characters. Keep every
+    /// key that ever signed, or the service refuses to start. Give them by environment rather than
+    /// by flag: other users of a machine can read its command lines. Without this setting the keys
+    /// are those in `chain_key_file`.
+    #[arg(long, value_name = "KEYS")]
+    #[arg(value_parser = Unquoted(ChainKeys::from_str))]
+    pub chain_keys: Option<ChainKeys>,
+
+    /// File of the chain's keys when `chain_keys` gives none; made, for its owner alone to read,
+    /// if it is missing.
+    #[arg(long, value_name = "FILE", default_value = Config::CHAIN_KEY_FILE)]
+    pub chain_key_file: PathBuf,
+
+    /// Commands that may wait for the database; beyond them callers are told UNAVAILABLE.
+    #[arg(long, value_name = "COMMANDS", default_value = "8192")]
+    #[arg(value_parser = within::<usize>(1_000..=1_000_000))]
+    pub queue_capacity_commands: usize,
+
+    /// Commands that commit together at most.
+    #[arg(long, value_name = "COMMANDS", default_value = "512")]
+    #[arg(value_parser = within::<usize>(1..=10_000))]
+    pub batch_commands_max: usize,
+
+    /// Milliseconds a call may take, whatever deadline its caller sets.
+    #[arg(long, value_name = "MS", default_value = "30000")]
+    #[arg(value_parser = within::<u64>(100..=600_000))]
+    pub request_timeout_ms_max: u64,
+
+    /// Bytes of one message, in or out.
+    #[arg(long, value_name = "BYTES", default_value = "1048576")]
+    #[arg(value_parser = within::<usize>(1024..=64 * 1024 * 1024))]
+    pub message_bytes_max: usize,
+
+    /// Calls at a time on one connection.
+    #[arg(long, value_name = "STREAMS", default_value = "128")]
+    #[arg(value_parser = within::<u32>(1..=10_000))]
+    pub concurrent_streams_max: u32,
+
+    /// Milliseconds between two looks for lapsed holds and grants.
+    #[arg(long, value_name = "MS", default_value = "1000")]
+    #[arg(value_parser = within::<u64>(10..=3_600_000))]
+    pub sweep_interval_ms: u64,
+
+    /// Milliseconds that accepted calls have to finish after a signal to stop.
+    #[arg(long, value_name = "MS", default_value = "20000")]
+    #[arg(value_parser = within::<u64>(0..=600_000))]
+    pub drain_timeout_ms: u64,
+
+    /// Whether gRPC reflection answers, which grpcurl needs.
+    #[arg(long, value_name = "SWITCH", default_value = "on")]
+    pub reflection: Reflection,
+
+    /// How log lines are written: auto is text on a terminal and JSON elsewhere.
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or `target=level` pairs such as `info,sqlx=warn`.
+    #[arg(long, value_name = "DIRECTIVES", default_value = "info", value_parser = directives)]
+    pub log: String,
+
+    /// Where each of the above came from, by its name.
+    #[arg(skip)]
+    #[serde(skip)]
+    sources: BTreeMap<String, Source>,
+}
+
+/// What the process was asked to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Invocation {
+    /// Answer calls until told to stop; what happens without a command.
+    Serve,
+    /// Print the settings in effect and where each came from, as a file for `--config`.
+    Config,
+    /// Bring the database's tables up to this version.
+    Migrate {
+        /// Change nothing; fail if there is something to do.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// The token ledger, a gRPC service.
+///
+/// Every setting has one name and four places. The first that speaks wins: a flag
+/// (`--batch-commands-max 64`), the environment (`TOKEN_SERVICE_BATCH_COMMANDS_MAX=64`), the TOML
+/// file that `--config` names (`batch_commands_max = 64`), the default.
+#[derive(Parser)]
+#[command(name = "token-service", version)]
+#[command(
+    after_long_help = "It exits with 64, having done nothing, when the settings make no sense."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    invocation: Option<Invocation>,
+
+    /// TOML file of settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Config,
+}
+
+impl Config {
+    /// Depends on another setting, which no default of clap's can.
+    const CHAIN_KEY_FILE: &str = "<database>.keys";
+
+    /// The settings of this process, from its arguments, its environment and the file they name.
+    ///
+    /// # Errors
+    ///
+    /// Everything that makes no sense in environment and file at once, or what clap has to say
+    /// about the flags; see [`ConfigError::report`].
+    pub fn load() -> Result<(Self, Invocation), ConfigError> {
+        let named = |(name, value): (OsString, _)| Some((name.into_string().ok()?, value));
+        let environment = std::env::vars_os().filter_map(named).collect();
+        Self::from_sources(std::env::args_os(), &environment, |path| std::fs::read_to_string(path))
+    }
+
+    /// [`Config::load`] of a given world: arguments (the program's name first), environment, files.
+    pub fn from_sources(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+        environment: &BTreeMap<String, OsString>,
+        read_file: impl Fn(&Path) -> io::Result<String>,
+    ) -> Result<(Self, Invocation), ConfigError> {
+        let flags = layers::manual().try_get_matches_from(arguments)?;
+        let CommandLine { invocation, config: file, .. } = CommandLine::from_arg_matches(&flags)?;
+
+        let file = file.or_else(|| environment.get("TOKEN_SERVICE_CONFIG").map(PathBuf::from));
+        let (matches, sources) = layers::merge(&flags, environment, file, read_file)?;
+
+        let mut config = Self { sources, ..Self::from_arg_matches(&matches)? };
+        if config.chain_key_file == Path::new(Self::CHAIN_KEY_FILE) {
+            config.chain_key_file = config.database.beside("keys");
+        }
+        config.check()?;
+        Ok((config, invocation.unwrap_or(Invocation::Serve)))
+    }
+
+    /// What no setting can know about itself alone.
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.insecure || self.listen.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError::from(vec![format!(
+            "{}: listen is {}, which other machines can reach, and callers are not identified \
+             before a later version; listen on 127.0.0.1, or say --insecure if something in front \
+             keeps strangers out",
+            self.sources["listen"], self.listen,
+        )]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The settings of a world written as words: `--flag`, `NAME=value`, and the file's lines.
+    fn read(words: &[&str], file: &str) -> Result<Config, ConfigError> {
+        let variable = |word: &&str| !word.starts_with('-');
+        let environment = words.iter().copied().filter(variable).filter_map(|w| w.split_once('='));
+        let environment = environment.map(|(name, value)| (name.into(), value.into())).collect();
+        let flags = words.iter().copied().filter(|word| !variable(word));
+        let arguments = ["token-service", "--config=x.toml"].into_iter().chain(flags);
+        Config::from_sources(arguments, &environment, |_| Ok(file.into())).map(|(config, _)| config)
+    }
+
+    #[test]
+    fn the_first_layer_that_speaks_wins_and_is_named() {
+        let (flag, variable) = ("--batch-commands-max=1", "TOKEN_SERVICE_BATCH_COMMANDS_MAX=2");
+        let line = "batch_commands_max = 3";
+        for (words, file, expected) in [
+            (&[flag, variable][..], line, "1 # flag"),
+            (&[variable], line, "2 # environment TOKEN_SERVICE_BATCH_COMMANDS_MAX"),
+            (&[], line, "3 # x.toml:1"),
+            (&[], "", "512 # default"),
+        ] {
+            let config = read(words, file).expect(expected);
+            let source = &config.sources["batch_commands_max"];
+            assert_eq!(format!("{} # {source}", config.batch_commands_max), expected);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_place_and_what_to_do() {
+        for (words, file, expected) in [
+            (&[][..], "\nlistn = 1", "x.toml:2: no setting listn; did you mean listen?"),
+            (&[], "log = 1 2", "x.toml:1: "),
+            (&[], "[log]", "x.toml:1: log cannot be a TOML table"),
+            (&[], "sweep_interval_ms = 1", "give a whole number from 10 to 3600000"),
+            (&["TOKEN_SERVICE_CHAIN_KEYS=a"], "", "did you mean LEDGER_CHAIN_KEYS?"),
+            (&["TOKEN_SERVICE_PORT=1"], "", "environment: no setting TOKEN_SERVICE_PORT"),
+            (&["TOKEN_SERVICE_DATABASE=postgres://a:hush@b"], "", "the next version"),
+            (&["LEDGER_CHAIN_KEYS=a:hush"], "", "the secret of key 1 must be 16 or more"),
+            (&["--chain-keys=hush"], "", "key 1 must be id:secret"),
+            (&["--listn=1"], "", "'--listen'"),
+            (&["--log=a=b=c"], "", "give a level or target=level pairs"),
+            (&["--listen=[::]:1"], "", "flag: listen is [::]:1, which other machines can reach"),
+        ] {
+            let error = read(words, file).expect_err(expected);
+            let text = error.to_string();
+            assert_eq!(error.exit_code(), 64);
+            assert!(text.contains(expected) && !text.contains("hush"), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_config_prints_can_be_given_back_and_tells_no_secret() {
+        let (keys, pod) = ("LEDGER_CHAIN_KEYS=a:0123456789abcdef", "KUBERNETES_SERVICE_HOST=::");
+        let words = [keys, pod, "TOKEN_SERVICE_PORT=tcp://10.0.0.1:1", "--log-format=json"];
+        let printed = read(&words, "insecure = true").expect("sense").to_toml();
+        assert!(printed.contains("\n# chain_keys ") && !printed.contains("0123456789abcdef"));
+        let values = |text: &str| {
+            text.lines().map(|line| line.split("  #").next().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let again = read(&[keys], &printed).expect("still sense").to_toml();
+        assert_eq!(values(&again), values(&printed));
+    }
+}

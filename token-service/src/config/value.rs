@@ -1,0 +1,280 @@
+//! What a setting may say: each kind of value with its grammar, how it prints, and what it tells
+//! whoever got it wrong. Apart from the settings, so that those read as a manual.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue};
+use serde::{Serialize, Serializer};
+
+use crate::telemetry;
+
+/// Text that is never printed: `Debug`, `Display` and serialization show [`Secret::MASK`].
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// What stands in for every secret; too short to pass for one.
+    pub const MASK: &str = "********";
+
+    /// The secret itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MASK)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::MASK)
+    }
+}
+
+/// One named key of the ledger's hash chain.
+#[derive(Debug, Clone)]
+pub struct ChainKey {
+    /// 1 to 16 of `a-z`, `0-9` and `-`; stored beside whatever the key signed.
+    pub id: String,
+    /// At least 16 visible ASCII characters.
+    pub secret: Secret,
+}
+
+/// The keys of the hash chain, at least one, ids unique; the first signs, the rest only verify.
+///
+/// Parsed from `id:secret,id2:secret2`, the text of the setting as of the key file.
+#[derive(Debug, Clone)]
+pub struct ChainKeys(Vec<ChainKey>);
+
+impl ChainKeys {
+    /// All keys, the one that signs first.
+    pub fn iter(&self) -> impl Iterator<Item = &ChainKey> {
+        self.0.iter()
+    }
+}
+
+impl FromStr for ChainKeys {
+    type Err = String;
+
+    /// The complaint counts keys instead of quoting them: what stands in the wrong place may be
+    /// the secret.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut keys = Vec::<ChainKey>::new();
+        for (key, n) in text.trim().split(',').zip(1..) {
+            let (id, secret) = key.split_once(':').ok_or(format!("key {n} must be id:secret"))?;
+            let plain = |c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-');
+            if id.is_empty() || id.len() > 16 || !id.bytes().all(plain) {
+                return Err(format!("the id of key {n} must be 1 to 16 of a-z, 0-9 and -"));
+            }
+            if secret.len() < 16 || !secret.bytes().all(|c| c.is_ascii_graphic()) {
+                return Err(format!(
+                    "the secret of key {n} must be 16 or more visible ASCII characters"
+                ));
+            }
+            if keys.iter().any(|earlier| earlier.id == id) {
+                return Err(format!("key {n} has the id of an earlier one; ids must differ"));
+            }
+            keys.push(ChainKey { id: id.to_owned(), secret: Secret(secret.to_owned()) });
+        }
+        Ok(Self(keys))
+    }
+}
+
+impl fmt::Display for ChainKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for ChainKey { id, secret } in &self.0 {
+            write!(f, "{comma}{id}:{secret}")?;
+            comma = ",";
+        }
+        Ok(())
+    }
+}
+
+/// Where the ledger is kept.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// One SQLite file, written `sqlite:PATH`.
+    Sqlite(PathBuf),
+}
+
+impl Database {
+    /// The path of a file beside the database's: `data/ledger.db` and `keys` make
+    /// `data/ledger.db.keys`.
+    pub fn beside(&self, extension: &str) -> PathBuf {
+        let Self::Sqlite(path) = self;
+        let mut path = path.clone().into_os_string();
+        path.push(".");
+        path.push(extension);
+        path.into()
+    }
+}
+
+impl FromStr for Database {
+    type Err = String;
+
+    /// The complaint names the scheme at most: the rest of a URL may hold a password.
+    fn from_str(url: &str) -> Result<Self, String> {
+        let path = match url.split_once(':') {
+            Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
+            Some(("postgres" | "postgresql", _)) => {
+                return Err("PostgreSQL comes with the next version; \
+                            until then keep the ledger in a file, sqlite:PATH"
+                    .to_owned());
+            }
+            _ => return Err("give sqlite:PATH, such as sqlite:data/ledger.db".to_owned()),
+        };
+        if path.is_empty() || path.contains(":memory:") {
+            return Err("a ledger must outlive its process; give a file, sqlite:PATH".to_owned());
+        }
+        if path.contains('?') {
+            return Err("parameters after ? are not taken; give sqlite:PATH alone".to_owned());
+        }
+        Ok(Self::Sqlite(path.into()))
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Sqlite(path) = self;
+        write!(f, "sqlite:{}", path.display())
+    }
+}
+
+/// Which catalog prices actions and sets the limits.
+#[derive(Debug, Clone)]
+pub enum Catalog {
+    /// Image generation and artist tips.
+    Phoenix,
+    /// Pay-per-use generation.
+    Landscape,
+    /// Domain tools.
+    Domains,
+    /// Subscriptions and packages.
+    Vantage,
+    /// Your own, a TOML file.
+    File(PathBuf),
+}
+
+impl FromStr for Catalog {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "phoenix" => Self::Phoenix,
+            "landscape" => Self::Landscape,
+            "domains" => Self::Domains,
+            "vantage" => Self::Vantage,
+            path if Path::new(path).extension() == Some(OsStr::new("toml")) => {
+                Self::File(path.into())
+            }
+            _ => {
+                return Err("give phoenix, landscape, domains, vantage \
+                            or the path of a file that ends in .toml"
+                    .to_owned());
+            }
+        })
+    }
+}
+
+impl fmt::Display for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Phoenix => f.write_str("phoenix"),
+            Self::Landscape => f.write_str("landscape"),
+            Self::Domains => f.write_str("domains"),
+            Self::Vantage => f.write_str("vantage"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Whether gRPC reflection answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reflection {
+    /// grpcurl and its kin can list and describe the services.
+    On,
+    /// Callers need the `.proto` files.
+    Off,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON anywhere else.
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Prints as it is written, so that what `config` shows can be given back.
+macro_rules! serialize_as_displayed {
+    ($($value:ty),+) => {$(
+        impl Serialize for $value {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )+};
+}
+serialize_as_displayed!(Catalog, ChainKeys, Database);
+
+/// A whole number within bounds.
+pub(super) fn within<N>(
+    bounds: RangeInclusive<N>,
+) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: FromStr + PartialOrd + fmt::Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        text.parse().ok().filter(|number| bounds.contains(number)).ok_or_else(|| {
+            format!("give a whole number from {} to {}", bounds.start(), bounds.end())
+        })
+    }
+}
+
+/// An IP address and port.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "give an IP address and port, such as 127.0.0.1:50051".to_owned())
+}
+
+/// Log directives, tried here so that a bad one is refused with all other mistakes.
+pub(super) fn directives(text: &str) -> Result<String, String> {
+    telemetry::filter(text).map(|_| text.to_owned()).map_err(|error| {
+        format!("{error}; give a level or target=level pairs, such as info,sqlx=warn")
+    })
+}
+
+/// Parses like the parser within, but never quotes the value when it refuses it.
+#[derive(Clone)]
+pub(super) struct Unquoted<P>(pub P);
+
+impl<P: TypedValueParser> TypedValueParser for Unquoted<P> {
+    type Value = P::Value;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<P::Value, clap::Error> {
+        self.0.parse_ref(command, arg, value).map_err(|mut error| {
+            let mask = ContextValue::String(Secret::MASK.to_owned());
+            error.insert(ContextKind::InvalidValue, mask);
+            error
+        })
+    }
+}

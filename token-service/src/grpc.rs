@@ -1,0 +1,116 @@
+//! The gRPC edge: requests become commands, outcomes become answers, failures become statuses.
+//!
+//! A call goes through [`RequestLayer`] (span, deadline, log line), a method of [`TokenApi`] or
+//! [`AdminApi`], [`convert`] (wire types stop there) and [`Api::submit`]; what comes back takes the
+//! same way, and what is refused [`status`]. A deadline that passes ends the waiting, never the
+//! command: once submitted, the committer finishes it.
+
+pub mod admin_api;
+pub mod convert;
+pub mod fingerprint;
+mod list;
+pub mod page;
+mod read;
+pub mod status;
+pub mod token_api;
+pub mod trace;
+mod watch;
+
+pub use admin_api::AdminApi;
+pub use token_api::TokenApi;
+pub use trace::RequestLayer;
+
+use crate::{
+    clock::Clock,
+    committer::{Committer, Failure},
+    store::Store,
+};
+use convert::Ask;
+use ledger::{Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time};
+use proto::{catalog::Catalog, reason::Error};
+use std::sync::Arc;
+use tonic::{Response, Status};
+
+/// Who asks, until callers are identified.
+const ACTOR: &str = "anonymous";
+
+/// What both services answer from. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Api {
+    committer: Committer,
+    store: Store,
+    clock: Clock,
+    catalog: Arc<Catalog>,
+    policy: Arc<Policy>,
+}
+
+/// What a method gives back.
+type Reply<T> = Result<Response<T>, Status>;
+
+/// The last step of a method: what failed becomes a status.
+fn reply<T>(answer: Result<T, Error>) -> Reply<T> {
+    answer.map(Response::new).map_err(Status::from)
+}
+
+impl Api {
+    /// What answers from this ledger by these rules; `policy` is the catalog's.
+    #[must_use]
+    pub fn new(
+        committer: Committer,
+        store: Store,
+        clock: Clock,
+        catalog: Arc<Catalog>,
+        policy: Arc<Policy>,
+    ) -> Self {
+        Self { committer, store, clock, catalog, policy }
+    }
+
+    /// The way into the queue.
+    #[must_use]
+    pub fn committer(&self) -> &Committer {
+        &self.committer
+    }
+
+    /// A request that is one command.
+    async fn ask<R: Ask>(&self, request: R) -> Result<R::Answer, Error> {
+        let command = convert::command(&request, &self.catalog, ACTOR)?;
+        let receipt = self.run(command, R::METHOD, request.mode()).await?;
+        Ok(request.answer(&receipt, &self.catalog))
+    }
+
+    /// One command of `method`.
+    async fn run(&self, command: Command, method: &str, mode: Mode) -> Result<Receipt, Error> {
+        let outcomes = self.submit(Job { commands: vec![command], mode }).await?;
+        let outcome = outcomes.into_iter().next();
+        let outcome = outcome.ok_or_else(|| status::failed(&Failure::Internal))?;
+        outcome.map_err(|rejection| self.refused(&rejection, method))
+    }
+
+    async fn submit(&self, job: Job) -> Result<Vec<Outcome>, Error> {
+        self.committer.submit(job).await.map_err(|failure| status::failed(&failure))
+    }
+
+    fn refused(&self, rejection: &Rejection, method: &str) -> Error {
+        status::refused(rejection, method, &self.catalog, self.clock.now())
+    }
+
+    /// The account as it is kept, and as it is at this moment: as if all that is due were posted.
+    async fn find(&self, id: &AccountId) -> Result<Option<Found>, Error> {
+        let row = self.store.account(id).await.map_err(|error| status::unread(&error))?;
+        let now = self.clock.now();
+        Ok(row.map(|row| Found { now: ledger::settled(&row, &self.policy, now), row, at: now }))
+    }
+
+    /// [`Api::find`], or ACCOUNT_NOT_FOUND.
+    async fn existing(&self, id: &AccountId) -> Result<Found, Error> {
+        let missing = || self.refused(&Rejection::AccountNotFound { account: id.clone() }, "");
+        self.find(id).await?.ok_or_else(missing)
+    }
+}
+
+/// An account that was read.
+struct Found {
+    row: Account,
+    now: Account,
+    at: Time,
+}

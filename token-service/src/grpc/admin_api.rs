@@ -1,0 +1,130 @@
+//! `token.v1.AdminService`: what operators see and set.
+
+use super::{Api, Reply, convert, reply, status};
+use futures::stream::Empty;
+use ledger::{Command, Mode};
+use proto::{
+    reason::Error,
+    v1::{self, admin_service_server::AdminService},
+};
+use tonic::{Request, Status, Streaming};
+
+/// Accounts, audit and bulk work.
+#[derive(Clone, Debug)]
+pub struct AdminApi {
+    api: Api,
+}
+
+impl AdminApi {
+    /// Answers from this.
+    #[must_use]
+    pub fn new(api: Api) -> Self {
+        Self { api }
+    }
+
+    async fn set_status(
+        &self,
+        account_id: &str,
+        note: &str,
+        status: ledger::Status,
+    ) -> Result<Option<v1::Account>, Error> {
+        let catalog = &self.api.catalog;
+        let command = convert::set_status(account_id, note, status, catalog, super::ACTOR)?;
+        self.change(command).await
+    }
+
+    /// Changes an account; it is told as it is then.
+    async fn change(&self, command: Command) -> Result<Option<v1::Account>, Error> {
+        let id = command.account.clone();
+        self.api.run(command, "", Mode::Independent).await?;
+        self.api.account_now(&id).await.map(Some)
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for AdminApi {
+    async fn get_account(
+        &self,
+        request: Request<v1::GetAccountRequest>,
+    ) -> Reply<v1::GetAccountResponse> {
+        reply(self.api.get_account(request.into_inner()).await)
+    }
+
+    async fn list_accounts(
+        &self,
+        _: Request<v1::ListAccountsRequest>,
+    ) -> Reply<v1::ListAccountsResponse> {
+        reply(Err(status::not_implemented("ListAccounts")))
+    }
+
+    async fn update_account(
+        &self,
+        request: Request<v1::UpdateAccountRequest>,
+    ) -> Reply<v1::UpdateAccountResponse> {
+        let request = request.into_inner();
+        let command = convert::set_settings(&request, &self.api.catalog, super::ACTOR)?;
+        let account = self.change(command).await;
+        reply(account.map(|account| v1::UpdateAccountResponse { account }))
+    }
+
+    async fn freeze_account(
+        &self,
+        request: Request<v1::FreezeAccountRequest>,
+    ) -> Reply<v1::FreezeAccountResponse> {
+        let v1::FreezeAccountRequest { account_id, note } = request.into_inner();
+        let account = self.set_status(&account_id, &note, ledger::Status::Frozen).await;
+        reply(account.map(|account| v1::FreezeAccountResponse { account }))
+    }
+
+    async fn unfreeze_account(
+        &self,
+        request: Request<v1::UnfreezeAccountRequest>,
+    ) -> Reply<v1::UnfreezeAccountResponse> {
+        let v1::UnfreezeAccountRequest { account_id, note } = request.into_inner();
+        let account = self.set_status(&account_id, &note, ledger::Status::Active).await;
+        reply(account.map(|account| v1::UnfreezeAccountResponse { account }))
+    }
+
+    async fn close_account(
+        &self,
+        request: Request<v1::CloseAccountRequest>,
+    ) -> Reply<v1::CloseAccountResponse> {
+        let v1::CloseAccountRequest { account_id, note } = request.into_inner();
+        let account = self.set_status(&account_id, &note, ledger::Status::Closed).await;
+        reply(account.map(|account| v1::CloseAccountResponse { account }))
+    }
+
+    async fn bulk_credit(
+        &self,
+        _: Request<Streaming<v1::BulkCreditRequest>>,
+    ) -> Reply<v1::BulkCreditResponse> {
+        reply(Err(status::not_implemented("BulkCredit")))
+    }
+
+    async fn trial_balance(
+        &self,
+        _: Request<v1::TrialBalanceRequest>,
+    ) -> Reply<v1::TrialBalanceResponse> {
+        reply(Err(status::not_implemented("TrialBalance")))
+    }
+
+    type VerifyLedgerStream = Empty<Result<v1::VerifyLedgerResponse, Status>>;
+
+    async fn verify_ledger(
+        &self,
+        _: Request<v1::VerifyLedgerRequest>,
+    ) -> Reply<Self::VerifyLedgerStream> {
+        reply(Err(status::not_implemented("VerifyLedger")))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        _: Request<v1::GetCheckpointRequest>,
+    ) -> Reply<v1::GetCheckpointResponse> {
+        reply(Err(status::not_implemented("GetCheckpoint")))
+    }
+
+    async fn get_stats(&self, _: Request<v1::GetStatsRequest>) -> Reply<v1::GetStatsResponse> {
+        reply(Err(status::not_implemented("GetStats")))
+    }
+}

@@ -1,0 +1,351 @@
+//! Reads the fields of a request. What isn't as it must be is noted with what to do about it, and
+//! reading goes on, so that the caller is told everything at once. `None` is a field that was noted.
+//!
+//! Nothing here looks at the clock: a repetition must not be refused because time went by.
+
+use crate::policy;
+use ledger::{AMOUNT_MAX, AccountId, CapPeriod, Charge, GrantKind, Note, Time, Tokens};
+use proto::{
+    catalog::{self, Catalog, Currency},
+    reason::{Error, Violation},
+    v1::{self, ErrorReason},
+};
+use std::{collections::BTreeMap, str::FromStr};
+use tonic::Code;
+
+/// The longest account id.
+pub const ACCOUNT_ID_CHARS_MAX: usize = 128;
+/// The longest idempotency key.
+pub const KEY_CHARS_MAX: usize = 255;
+/// The longest description, reference or note.
+pub const TEXT_CHARS_MAX: usize = 200;
+/// The most pairs of metadata.
+pub const METADATA_PAIRS_MAX: usize = 20;
+/// The longest key of a pair.
+pub const METADATA_KEY_CHARS_MAX: usize = 64;
+/// The longest value of a pair.
+pub const METADATA_VALUE_CHARS_MAX: usize = 500;
+/// The longest name of whom a caller acts for, of an entitlement's source, of an action.
+pub const NAME_CHARS_MAX: usize = 128;
+/// The last second of the year 9999, the last that a Timestamp can tell.
+const SECONDS_MAX: i64 = 253_402_300_799;
+
+const SECOND_MICROS: i64 = 1_000_000;
+const NANOS_PER_MICRO: i32 = 1_000;
+const NANOS_MAX: i32 = 999_999_999;
+
+/// Names that begin so are the service's own.
+const OURS: &str = "sys/";
+
+/// What every command carries beside what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Common<'a> {
+    /// Whose command it is.
+    pub account_id: &'a str,
+    /// The caller's name for the effect.
+    pub idempotency_key: &'a str,
+    /// Words for people.
+    pub description: &'a str,
+    /// The caller's reference.
+    pub reference: &'a str,
+    /// The caller's own pairs.
+    pub metadata: &'a BTreeMap<String, String>,
+    /// For whom.
+    pub on_behalf_of: &'a str,
+}
+
+/// The fields of one request.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    /// What prices and allows.
+    pub catalog: &'a Catalog,
+    /// What stands before the name of each field, e.g. `commands[3].`.
+    prefix: String,
+    violations: Vec<Violation>,
+    unknown_action: Option<String>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a whole request.
+    ///
+    /// # Errors
+    /// INVALID_FIELD with every field that isn't as it must be, or else ACTION_NOT_FOUND.
+    pub fn read<T>(
+        catalog: &'a Catalog,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut fields = Self::within(catalog, String::new());
+        let done = read(&mut fields);
+        fields.finish(done)
+    }
+
+    /// Those of a part of a request.
+    pub(super) fn within(catalog: &'a Catalog, prefix: String) -> Self {
+        Self { catalog, prefix, violations: Vec::new(), unknown_action: None }
+    }
+
+    fn finish<T>(self, read: Option<T>) -> Result<T, Error> {
+        if !self.violations.is_empty() {
+            return Err(Error::invalid(self.violations));
+        }
+        if let Some(action) = self.unknown_action {
+            let message = format!("the catalog has no action {action}");
+            let error = Error::new(Code::NotFound, ErrorReason::ActionNotFound, message);
+            return Err(error
+                .with("action", action)
+                .with("next_step", "Use an action of the catalog: GetCatalog lists them."));
+        }
+        Ok(read.expect("what isn't there was noted"))
+    }
+
+    /// Takes over what was noted of a part. `None` if that was fields; an unknown action is left to
+    /// the part, which is then refused alone.
+    pub(super) fn absorb<T>(&mut self, part: Self, read: Option<T>) -> Option<Result<T, Error>> {
+        if part.violations.is_empty() {
+            return Some(part.finish(read));
+        }
+        self.violations.extend(part.violations);
+        None
+    }
+
+    /// Notes that a field isn't as it must be.
+    pub fn fail<T>(&mut self, field: &str, description: impl Into<String>) -> Option<T> {
+        let field = format!("{}{field}", self.prefix);
+        self.violations.push(Violation { field, description: description.into() });
+        None
+    }
+
+    /// Whether the field is as it must be.
+    pub fn check(&mut self, holds: bool, field: &str, description: &str) -> Option<()> {
+        if holds { Some(()) } else { self.fail(field, description) }
+    }
+
+    /// The id of a customer's account.
+    pub fn account(&mut self, field: &str, id: &str) -> Option<AccountId> {
+        self.visible(field, id, 1, ACCOUNT_ID_CHARS_MAX)?;
+        self.check(!id.starts_with(OURS), field, "ids that begin with sys/ are our own")?;
+        Some(AccountId::new(id))
+    }
+
+    /// The name that the caller gives to an effect.
+    pub fn key(&mut self, field: &str, key: &str) -> Option<String> {
+        let key = self.known_key(field, key)?;
+        self.check(!key.starts_with(OURS), field, "keys that begin with sys/ are our own")?;
+        Some(key)
+    }
+
+    /// The name that somebody, maybe the service, gave to an effect.
+    pub fn known_key(&mut self, field: &str, key: &str) -> Option<String> {
+        self.visible(field, key, 1, KEY_CHARS_MAX)
+    }
+
+    /// Tokens to move.
+    pub fn amount(&mut self, field: &str, amount: Tokens) -> Option<Tokens> {
+        self.within_range(field, amount, 1, AMOUNT_MAX)
+    }
+
+    /// A number from `min` to `max`.
+    pub fn within_range(&mut self, field: &str, number: i64, min: i64, max: i64) -> Option<i64> {
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        self.fail(field, format!("give a number from {min} to {max}"))
+    }
+
+    /// What is named by a UUID.
+    pub fn id<T: FromStr>(&mut self, field: &str, id: &str) -> Option<T> {
+        let read = id.parse().ok();
+        read.or_else(|| self.fail(field, "give the UUID that the service returned"))
+    }
+
+    /// A point in time; `Some(None)` if it is unset.
+    pub fn time(
+        &mut self,
+        field: &str,
+        time: Option<prost_types::Timestamp>,
+    ) -> Option<Option<Time>> {
+        let Some(time) = time else { return Some(None) };
+        let known = (0..=SECONDS_MAX).contains(&time.seconds);
+        if !known || !(0..=NANOS_MAX).contains(&time.nanos) {
+            return self.fail(field, "give a time of the years 1970 to 9999");
+        }
+        let micros = i64::from(time.nanos / NANOS_PER_MICRO);
+        Some(Some(Time(time.seconds * SECOND_MICROS + micros)))
+    }
+
+    /// Two times, the one before the other if both are set; `late` names the latter.
+    pub fn period(
+        &mut self,
+        (start, start_time): (&str, Option<prost_types::Timestamp>),
+        (late, end_time): (&str, Option<prost_types::Timestamp>),
+    ) -> Option<(Option<Time>, Option<Time>)> {
+        let (start_time, end_time) = (self.time(start, start_time), self.time(late, end_time));
+        let (start_time, end_time) = (start_time?, end_time?);
+        let ordered = start_time.zip(end_time).is_none_or(|(start, end)| start < end);
+        self.check(ordered, late, &format!("give a time after {start}"))?;
+        Some((start_time, end_time))
+    }
+
+    /// How long to hold tokens, in microseconds; unset: as long as the catalog says.
+    pub fn hold_micros(
+        &mut self,
+        field: &str,
+        duration: Option<prost_types::Duration>,
+    ) -> Option<i64> {
+        let holds = self.catalog.holds;
+        let Some(duration) = duration else {
+            return Some(holds.default_minutes * 60 * SECOND_MICROS);
+        };
+        let max_micros = holds.max_hours * 3_600 * SECOND_MICROS;
+        let micros = duration
+            .seconds
+            .checked_mul(SECOND_MICROS)
+            .and_then(|whole| whole.checked_add(i64::from(duration.nanos / NANOS_PER_MICRO)));
+        let micros = micros.filter(|micros| (1..=max_micros).contains(micros));
+        let most = format!("give more than 0 s and at most {} s", holds.max_hours * 3_600);
+        micros.or_else(|| self.fail(field, most))
+    }
+
+    /// What to charge: tokens, or an action at the catalog's price.
+    pub fn charge(&mut self, amount: Tokens, action: &str, quantity: i64) -> Option<Charge> {
+        match (amount, action) {
+            (0, "") => self.fail("amount", "give an amount or an action"),
+            (0, action) => self.priced(action, quantity),
+            (amount, "") => {
+                let alone = "leave it out, or give an action instead of an amount";
+                self.check(quantity == 0, "quantity", alone);
+                self.amount("amount", amount).map(Charge::Tokens)
+            }
+            (_, _) => self.fail("amount", "give an amount or an action, not both"),
+        }
+    }
+
+    /// An action at the catalog's price; a quantity of 0 is one.
+    pub fn priced(&mut self, action: &str, quantity: i64) -> Option<Charge> {
+        let quantity = if quantity == 0 { 1 } else { quantity };
+        let action = self.visible("action", action, 1, NAME_CHARS_MAX);
+        let quantity = self.within_range("quantity", quantity, 1, AMOUNT_MAX);
+        let (action, quantity) = (action?, quantity?);
+        let Some(known) = self.catalog.action(&action) else {
+            self.unknown_action.get_or_insert(action);
+            return None;
+        };
+        let unit = known.tokens;
+        if unit.checked_mul(quantity).is_none_or(|price| price > AMOUNT_MAX) {
+            let most = AMOUNT_MAX / unit.max(1);
+            return self.fail("quantity", format!("give at most {most}: one costs {unit} tokens"));
+        }
+        Some(Charge::Action { action, quantity, unit })
+    }
+
+    /// Actions of the catalog.
+    pub fn actions(&mut self, field: &str, actions: &[String], max: usize) -> Option<Vec<String>> {
+        self.check(actions.len() <= max, field, &format!("give at most {max} actions"))?;
+        let unknown = actions.iter().find(|action| self.catalog.action(action).is_none());
+        match unknown {
+            None => Some(actions.to_vec()),
+            Some(action) => {
+                let action: String = action.chars().take(NAME_CHARS_MAX).collect();
+                let unknown = format!("the catalog has no action {}", action.escape_default());
+                self.fail(field, unknown)
+            }
+        }
+    }
+
+    /// Where tokens come from.
+    pub fn grant_kind(&mut self, field: &str, kind: i32) -> Option<GrantKind> {
+        match v1::GrantKind::try_from(kind) {
+            Ok(v1::GrantKind::Purchased) => Some(GrantKind::Purchased),
+            Ok(v1::GrantKind::Promotional) => Some(GrantKind::Promotional),
+            Ok(v1::GrantKind::Trial) => Some(GrantKind::Trial),
+            Ok(v1::GrantKind::Allowance) => Some(GrantKind::Allowance),
+            Ok(v1::GrantKind::Earned) => Some(GrantKind::Earned),
+            Ok(v1::GrantKind::Adjustment) => Some(GrantKind::Adjustment),
+            Ok(v1::GrantKind::Unspecified) | Err(_) => {
+                let kinds = catalog::GrantKind::WORDS.iter().map(|(_, kind)| policy::kind(*kind));
+                let kinds: Vec<_> = kinds.map(GrantKind::as_str).collect();
+                self.fail(field, format!("give one of {}", kinds.join(", ")))
+            }
+        }
+    }
+
+    /// A period that spending is limited in.
+    pub fn cap_period(&mut self, field: &str, period: i32) -> Option<CapPeriod> {
+        match v1::CapPeriod::try_from(period) {
+            Ok(v1::CapPeriod::Day) => Some(CapPeriod::Day),
+            Ok(v1::CapPeriod::Month) => Some(CapPeriod::Month),
+            Ok(v1::CapPeriod::Unspecified) | Err(_) => self.fail(field, "give day or month"),
+        }
+    }
+
+    /// What was paid.
+    pub fn money(&mut self, field: &str, money: &v1::Money) -> Option<ledger::Money> {
+        let amount = format!("{field}.amount_minor");
+        let amount_minor = self.within_range(&amount, money.amount_minor, 0, i64::MAX);
+        let currency = Currency::from_code(&money.currency);
+        let currency = currency.or_else(|| {
+            let field = format!("{field}.currency");
+            self.fail(&field, "give an ISO 4217 code in lower case, e.g. usd")
+        });
+        Some(ledger::Money { amount_minor: amount_minor?, currency: currency?.code().to_owned() })
+    }
+
+    /// What the caller says about a command.
+    pub fn note(&mut self, common: &Common<'_>, actor: &str) -> Option<Note> {
+        let description = self.text("description", common.description, TEXT_CHARS_MAX);
+        let reference = self.text("reference", common.reference, TEXT_CHARS_MAX);
+        let on_behalf_of = self.visible("on_behalf_of", common.on_behalf_of, 0, NAME_CHARS_MAX);
+        let metadata = self.metadata(common.metadata);
+        Some(Note {
+            description: description?,
+            reference: reference?,
+            metadata: metadata?,
+            actor: actor.to_owned(),
+            on_behalf_of: on_behalf_of?,
+        })
+    }
+
+    /// The caller's own pairs.
+    pub fn metadata(
+        &mut self,
+        pairs: &BTreeMap<String, String>,
+    ) -> Option<BTreeMap<String, String>> {
+        let field = "metadata";
+        let count = format!("give at most {METADATA_PAIRS_MAX} pairs");
+        let few = self.check(pairs.len() <= METADATA_PAIRS_MAX, field, &count);
+        let keys = pairs.keys().all(|key| is_visible(key, 1, METADATA_KEY_CHARS_MAX));
+        let named = format!("give keys of 1 to {METADATA_KEY_CHARS_MAX} visible ASCII characters");
+        let keys = self.check(keys, field, &named);
+        let values = pairs.values().all(|value| is_text(value, METADATA_VALUE_CHARS_MAX));
+        let told = format!(
+            "give values of at most {METADATA_VALUE_CHARS_MAX} characters without control characters"
+        );
+        let values = self.check(values, field, &told);
+        few.and(keys).and(values).map(|()| pairs.clone())
+    }
+
+    /// Words for people.
+    pub fn text(&mut self, field: &str, text: &str, chars_max: usize) -> Option<String> {
+        if is_text(text, chars_max) {
+            return Some(text.to_owned());
+        }
+        let limit = format!("give at most {chars_max} characters without control characters");
+        self.fail(field, limit)
+    }
+
+    /// Visible ASCII of `min` to `max` characters.
+    pub fn visible(&mut self, field: &str, text: &str, min: usize, max: usize) -> Option<String> {
+        if is_visible(text, min, max) {
+            return Some(text.to_owned());
+        }
+        self.fail(field, format!("give {min} to {max} visible ASCII characters"))
+    }
+}
+
+fn is_visible(text: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_text(text: &str, chars_max: usize) -> bool {
+    text.chars().count() <= chars_max && !text.chars().any(char::is_control)
+}

@@ -1,0 +1,236 @@
+//! Requests that only read: which account, which rows, which page.
+
+use super::{
+    fields::{Fields, NAME_CHARS_MAX, TEXT_CHARS_MAX},
+    wire,
+};
+use crate::{grpc::page::Page, store::TransactionQuery};
+use ledger::{AccountId, Grant, HoldState, Name, Time, TransactionId, TransactionType};
+use proto::{catalog::Catalog, reason::Error, v1};
+use serde::{Deserialize, Serialize};
+use std::mem::take;
+
+/// The most accounts of one BatchGetBalances.
+const ACCOUNTS_MAX: usize = 1_000;
+
+/// Where a row stands in a list that begins in the account's row, ordered by `R`, and goes on with
+/// those that ended, by id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place<R> {
+    /// In the account's row.
+    Row(R),
+    /// Among those that ended.
+    Ended(TransactionId),
+}
+
+/// The one account that a request names.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn account(account_id: &str, catalog: &Catalog) -> Result<AccountId, Error> {
+    Fields::read(catalog, |fields| fields.account("account_id", account_id))
+}
+
+/// The accounts that a request names, in its order.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn accounts(account_ids: &[String], catalog: &Catalog) -> Result<Vec<AccountId>, Error> {
+    Fields::read(catalog, |fields| {
+        let many = format!("give 1 to {ACCOUNTS_MAX} accounts");
+        fields.check((1..=ACCOUNTS_MAX).contains(&account_ids.len()), "account_ids", &many);
+        let ids = account_ids.iter().enumerate();
+        let ids = ids.map(|(index, id)| fields.account(&format!("account_ids[{index}]"), id));
+        // All of them first: the fields of every one are to be named.
+        ids.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+/// Whose balance, as of when, and at least how new.
+#[derive(Clone, Debug)]
+pub struct BalanceQuery {
+    /// The account.
+    pub account: AccountId,
+    /// As of this past time; `None`: now.
+    pub as_of: Option<Time>,
+    /// The entry that the caller has seen.
+    pub min_sequence: i64,
+}
+
+/// Reads a GetBalance at `now`.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn balance(
+    request: &v1::GetBalanceRequest,
+    catalog: &Catalog,
+    now: Time,
+) -> Result<BalanceQuery, Error> {
+    Fields::read(catalog, |fields| {
+        let account = fields.account("account_id", &request.account_id);
+        let as_of = fields.time("as_of_time", request.as_of_time);
+        let past = as_of.flatten().is_none_or(|as_of| as_of <= now);
+        fields.check(past, "as_of_time", "give a time that isn't in the future");
+        let min_sequence = fields.within_range("min_sequence", request.min_sequence, 0, i64::MAX);
+        Some(BalanceQuery { account: account?, as_of: as_of?, min_sequence: min_sequence? })
+    })
+}
+
+/// A transaction as a caller names it.
+#[derive(Clone, Debug)]
+pub struct TransactionName {
+    /// Which one it is.
+    pub name: Name,
+    /// The field that named it.
+    pub named_by: &'static str,
+    /// What that field says.
+    pub text: String,
+}
+
+/// Reads a GetTransaction.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn transaction(
+    request: &v1::GetTransactionRequest,
+    catalog: &Catalog,
+) -> Result<TransactionName, Error> {
+    use v1::get_transaction_request::Name as Wire;
+    Fields::read(catalog, |fields| {
+        let account = fields.account("account_id", &request.account_id);
+        let (id, named_by, text) = match &request.name {
+            None => return fields.fail("name", "give transaction_id or idempotency_key"),
+            Some(Wire::TransactionId(text)) => {
+                (fields.id("transaction_id", text), "transaction_id", text.clone())
+            }
+            Some(Wire::IdempotencyKey(text)) => {
+                let key = fields.known_key("idempotency_key", text);
+                let id = account.as_ref().zip(key).map(|(of, key)| TransactionId::of(of, &key));
+                (id, "idempotency_key", text.clone())
+            }
+        };
+        Some(TransactionName { name: (account?, id?), named_by, text })
+    })
+}
+
+/// Reads a ListTransactions: the rows, without where they begin, and the page, whose places are an
+/// account and the number of its entry.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn transactions(
+    mut request: v1::ListTransactionsRequest,
+    catalog: &Catalog,
+) -> Result<(TransactionQuery, Page<(AccountId, i64)>), Error> {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    Fields::read(catalog, |fields| {
+        let page = Page::read(fields, "ListTransactions", (size, &token), &request);
+        let account = unless_empty(&request.account_id, |id| fields.account("account_id", id));
+        let types = request.types.iter().map(|kind| {
+            let known = TransactionType::ALL.into_iter();
+            let found = known.clone().find(|it| i32::from(wire::transaction_type(*it)) == *kind);
+            found.or_else(|| fields.fail("types", "give types of transactions"))
+        });
+        let types: Option<Vec<_>> = types.collect();
+        let action = unless_empty(&request.action, |action| {
+            fields.visible("action", action, 1, NAME_CHARS_MAX)
+        });
+        let reference =
+            unless_empty(&request.reference, |text| fields.text("reference", text, TEXT_CHARS_MAX));
+        let description = unless_empty(&request.description, |text| {
+            fields.text("description", text, TEXT_CHARS_MAX)
+        });
+        let metadata = fields.metadata(&request.metadata);
+        let period =
+            fields.period(("start_time", request.start_time), ("end_time", request.end_time));
+        let ((start, end), page) = (period?, page?);
+        let query = TransactionQuery {
+            account: account?,
+            before: page.after.clone(),
+            limit: page.rows_max + 1,
+            types: types?,
+            action: action?,
+            start,
+            end,
+            reference: reference?,
+            description: description?,
+            metadata: metadata?,
+        };
+        Some((query, page))
+    })
+}
+
+/// Reads a ListGrants: the account, which states are wanted, and the page.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn grants(
+    mut request: v1::ListGrantsRequest,
+    catalog: &Catalog,
+) -> Result<(AccountId, Vec<v1::GrantState>, Page<Place<Grant>>), Error> {
+    use v1::GrantState::{Closed, Open, Scheduled, Unspecified};
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    Fields::read(catalog, |fields| {
+        let page = Page::read(fields, "ListGrants", (size, &token), &request);
+        let account = fields.account("account_id", &request.account_id);
+        let states = match (v1::GrantState::try_from(request.state), request.all_states) {
+            (Ok(Unspecified), true) => Some(vec![Scheduled, Open, Closed]),
+            (Ok(Unspecified), false) => Some(vec![Scheduled, Open]),
+            (Ok(state), false) => Some(vec![state]),
+            (Ok(_), true) => fields.fail("state", "leave it out: all states are asked for"),
+            (Err(_), _) => fields.fail("state", "give scheduled, open or closed"),
+        };
+        Some((account?, states?, page?))
+    })
+}
+
+/// Reads a ListHolds: the account, which state is wanted (`None`: all), and the page, whose places
+/// in the account's row are the numbers of entries.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn holds(
+    mut request: v1::ListHoldsRequest,
+    catalog: &Catalog,
+) -> Result<(AccountId, Option<HoldState>, Page<Place<i64>>), Error> {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    Fields::read(catalog, |fields| {
+        let page = Page::read(fields, "ListHolds", (size, &token), &request);
+        let account = fields.account("account_id", &request.account_id);
+        let state = match v1::HoldState::try_from(request.state) {
+            Ok(v1::HoldState::Unspecified) if request.all_states => Some(None),
+            Ok(_) if request.all_states => {
+                fields.fail("state", "leave it out: all states are asked for")
+            }
+            Ok(v1::HoldState::Unspecified | v1::HoldState::Open) => Some(Some(HoldState::Open)),
+            Ok(v1::HoldState::Captured) => Some(Some(HoldState::Captured)),
+            Ok(v1::HoldState::Released) => Some(Some(HoldState::Released)),
+            Ok(v1::HoldState::Expired) => Some(Some(HoldState::Expired)),
+            Err(_) => fields.fail("state", "give open, captured, released or expired"),
+        };
+        Some((account?, state?, page?))
+    })
+}
+
+/// Reads a GetUsage: the account, and from when until when.
+///
+/// # Errors
+/// INVALID_FIELD.
+pub fn usage(
+    request: &v1::GetUsageRequest,
+    catalog: &Catalog,
+) -> Result<(AccountId, Option<Time>, Option<Time>), Error> {
+    Fields::read(catalog, |fields| {
+        let account = fields.account("account_id", &request.account_id);
+        let period =
+            fields.period(("start_time", request.start_time), ("end_time", request.end_time));
+        let (start, end) = period?;
+        Some((account?, start, end))
+    })
+}
+
+/// A filter that may be left out.
+fn unless_empty<T>(text: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text.is_empty() { Some(None) } else { read(text).map(Some) }
+}

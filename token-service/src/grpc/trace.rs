@@ -1,0 +1,168 @@
+//! Around every call: its span, its deadline, one line when it is over. A layer, so that no method
+//! can forget them.
+
+use super::status;
+use crate::{committer::Failure, telemetry};
+use futures::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::{Frame, SizeHint};
+use proto::{deadline, reason::Error, v1::ErrorReason};
+use std::{
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
+
+/// How much sooner than its caller we give a call up. tonic gives it up on the dot, and calls it
+/// CANCELLED.
+const EARLIER: Duration = Duration::from_millis(5);
+
+tokio::task_local! {
+    static REQUEST_ID: String;
+}
+
+/// The id of the request that is being answered.
+#[must_use]
+pub fn request_id() -> Option<String> {
+    REQUEST_ID.try_with(Clone::clone).ok()
+}
+
+/// Wraps the services of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLayer {
+    timeout_max: Duration,
+}
+
+impl RequestLayer {
+    /// No call may take longer than this until its answer begins, whatever its caller says.
+    #[must_use]
+    pub fn new(timeout_max: Duration) -> Self {
+        Self { timeout_max }
+    }
+}
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService { inner, timeout_max: self.timeout_max }
+    }
+}
+
+/// A service whose calls have a span, a deadline and a line in the log.
+#[derive(Clone, Debug)]
+pub struct RequestService<S> {
+    inner: S,
+    timeout_max: Duration,
+}
+
+impl<S> Service<Request<Body>> for RequestService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let id = telemetry::request_id(request.headers());
+        let name = HeaderValue::try_from(&id).expect("request ids are visible ASCII");
+        // The span takes it from here.
+        request.headers_mut().insert("x-request-id", name.clone());
+        let span = telemetry::request_span(request.headers(), request.uri().path());
+        let patience = deadline::read(request.headers()).map(|it| it.saturating_sub(EARLIER));
+        let patience = patience.unwrap_or(self.timeout_max).min(self.timeout_max);
+        let call = Call { span: span.clone(), began: Instant::now(), code: None };
+        tracing::debug!(parent: &span, "call begins");
+
+        let answer = self.inner.call(request);
+        let answer = AssertUnwindSafe(answer).catch_unwind();
+        let answer = async move {
+            let mut call = call;
+            let response = match timeout(patience, answer).await {
+                Ok(Ok(response)) => response?,
+                // The hook has logged the panic. The others on this connection go on.
+                Ok(Err(_)) => Status::from(status::failed(&Failure::Internal)).into_http(),
+                Err(_) => Status::from(too_late()).into_http(),
+            };
+            call.read(response.headers());
+            let (mut head, body) = response.into_parts();
+            head.headers.insert("x-request-id", name);
+            Ok(Response::from_parts(head, Body::new(Answer { call, body })))
+        };
+        Box::pin(REQUEST_ID.scope(id, answer).instrument(span))
+    }
+}
+
+fn too_late() -> Error {
+    let message = "the deadline passed, the outcome is unknown; repeat with the same key";
+    Error::new(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, message)
+}
+
+/// A call. It is over when this is dropped: answered, or its caller gone.
+#[derive(Debug)]
+struct Call {
+    span: Span,
+    began: Instant,
+    code: Option<Code>,
+}
+
+impl Call {
+    fn read(&mut self, headers: &HeaderMap) {
+        let code = headers.get(Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()));
+        self.code = code.or(self.code);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let ms = self.began.elapsed().as_millis();
+        tracing::info!(parent: &self.span, ?code, ms, "call is over");
+    }
+}
+
+/// An answer on its way: its code is in its headers or comes behind it.
+struct Answer {
+    call: Call,
+    body: Body,
+}
+
+impl http_body::Body for Answer {
+    type Data = prost::bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
+        let _inside = self.call.span.clone().entered();
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.call.read(trailers);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,108 @@
+//! The keys of the ledger's hash chain: where they come from, and whether they are the right ones.
+
+use crate::{
+    config::{ChainKeys, Config},
+    store::{Store, StoreError},
+};
+use ledger::ChainKey;
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+use uuid::Uuid;
+
+/// Why the chain's keys can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The ledger needs a key that wasn't given.
+    #[error(
+        "the ledger was signed with the chain key `{id}`, which is neither in LEDGER_CHAIN_KEYS \
+         nor in the chain key file; give it again, or restore the file"
+    )]
+    Missing {
+        /// Its name.
+        id: String,
+    },
+    /// The key has another secret than when it signed.
+    #[error("the chain key `{id}` has another secret than it had when it signed the ledger")]
+    Changed {
+        /// Its name.
+        id: String,
+    },
+    /// The file doesn't hold keys.
+    #[error("the chain key file {} is damaged: {why}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The file can't be read or made.
+    #[error("the chain key file {} can't be used: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The database can't be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The keys, the signing one first. Without any given, and for a ledger that was never signed, a
+/// file is made that only its owner can read.
+///
+/// # Errors
+/// If a key that signed is missing or isn't the same any more.
+pub async fn chain_keys(config: &Config, store: &Store) -> Result<Vec<ChainKey>, KeyError> {
+    let signed_with = store.chain_keys().await?;
+    let given = match &config.chain_keys {
+        Some(keys) => Some(keys.clone()),
+        None => read(&config.chain_key_file)?,
+    };
+    let given = match (given, signed_with.first()) {
+        (Some(keys), _) => keys,
+        (None, Some((id, _))) => return Err(KeyError::Missing { id: id.clone() }),
+        (None, None) => make(&config.chain_key_file)?,
+    };
+    let keys: Vec<ChainKey> =
+        given.iter().map(|key| ChainKey::new(&key.id, key.secret.expose().as_bytes())).collect();
+    for (id, code) in signed_with {
+        match keys.iter().find(|key| key.id() == id) {
+            None => return Err(KeyError::Missing { id }),
+            Some(key) if key.check_code() != code.as_slice() => {
+                return Err(KeyError::Changed { id });
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(signing) = keys.first() {
+        store.add_chain_key(signing).await?;
+    }
+    Ok(keys)
+}
+
+fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(KeyError::File { path: path.to_owned(), cause }),
+    };
+    let damaged = |why: String| KeyError::Damaged { path: path.to_owned(), why };
+    text.parse().map(Some).map_err(|why| damaged(format!("{why}")))
+}
+
+fn make(path: &Path) -> Result<ChainKeys, KeyError> {
+    // Two random UUIDs: 244 bits of the operating system's randomness.
+    let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let text = format!("local:{secret}\n");
+    let failed = |cause| KeyError::File { path: path.to_owned(), cause };
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    tracing::info!(file = %path.display(), "made the keys of the ledger's hash chain: keep them");
+    read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+}

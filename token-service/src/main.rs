@@ -1,0 +1,65 @@
+//! The process: settings, logs, service, signal, drain.
+
+use std::process::ExitCode;
+use token_service::{
+    clock::Clock,
+    config::{Config, Invocation},
+    serve,
+    store::Store,
+    telemetry, welcome,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let (config, invocation) = match Config::load() {
+        Ok(loaded) => loaded,
+        Err(error) => return error.report(),
+    };
+    let done = match invocation {
+        Invocation::Serve => run(&config).await,
+        Invocation::Migrate { check } => migrate(&config, check).await,
+        Invocation::Config => {
+            print!("{}", config.to_toml());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("token-service: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(config: &Config) -> Result<ExitCode, Failed> {
+    telemetry::init(config)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = serve::start(config, Clock::System).await?;
+    print!("{}", welcome::text(&running));
+    tracing::info!(address = %running.address, economy = running.economy, "serving");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining");
+    let in_time = running.stop().await;
+    tracing::info!(in_time, "stopped");
+    Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {
+    let store = Store::open(&config.database).await?;
+    let pending = store.migrations().await?.pending;
+    for migration in &pending {
+        println!("{} {migration}", if check { "pending" } else { "applying" });
+    }
+    if pending.is_empty() {
+        println!("nothing to migrate");
+    } else if check {
+        return Ok(ExitCode::FAILURE);
+    }
+    store.migrate().await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,186 @@
+//! A running service: everything it is made of, and how it comes up and goes down.
+
+use crate::{
+    clock::Clock,
+    committer::{Committer, Limits},
+    config::{Config, Reflection},
+    grpc::{AdminApi, Api, RequestLayer, TokenApi},
+    health,
+    keys::{KeyError, chain_keys},
+    policy::policy,
+    store::{Store, StoreError},
+    sweeper,
+};
+use proto::{
+    catalog::{Catalog, LoadError},
+    v1::{
+        FILE_DESCRIPTOR_SET, admin_service_server::AdminServiceServer,
+        token_service_server::TokenServiceServer,
+    },
+};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::{Server, server::TcpIncoming};
+
+/// Streams that a client may make us reset before it is sent away (the MadeYouReset class).
+const LOCAL_RESETS_MAX: usize = 1024;
+
+/// Bytes of one call's headers.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+/// A connection that is silent for so long is asked whether it is still there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long it may take to say so.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why the service doesn't come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The catalog can't be read, or has mistakes.
+    #[error(transparent)]
+    Catalog(#[from] LoadError),
+    /// The database can't be opened or migrated.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The chain's keys can't be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Reflection can't read the contract: our bug.
+    #[error(transparent)]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A service that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// The economy that it runs.
+    pub economy: String,
+    api: Api,
+    drain: CancellationToken,
+    stop: CancellationToken,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    committing: JoinHandle<()>,
+    tasks: TaskTracker,
+    drain_timeout: Duration,
+}
+
+/// Brings a service up; it answers when this returns.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError> {
+    let catalog = Arc::new(Catalog::load(&config.catalog.to_string())?);
+    let store = Store::open(&config.database).await?;
+    store.migrate().await?;
+    let key = chain_keys(config, &store).await?.swap_remove(0);
+    let policy = Arc::new(policy(&catalog));
+    let limits = Limits {
+        queue_commands_max: config.queue_capacity_commands,
+        batch_commands_max: config.batch_commands_max,
+    };
+    let (committer, committing) =
+        Committer::start(store.clone(), Arc::clone(&policy), key, clock.clone(), limits);
+    let economy = catalog.economy.clone();
+    let api = Api::new(committer.clone(), store.clone(), clock.clone(), catalog, policy);
+
+    let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
+    let interval = Duration::from_millis(config.sweep_interval_ms);
+    tasks.spawn(sweeper::run(store.clone(), committer, clock, interval, stop.clone()));
+    let (reporter, health) = tonic_health::server::health_reporter();
+    tasks.spawn(health::run(store, reporter, drain.clone()));
+
+    let address = config.listen;
+    let listen = async {
+        let listener = TcpListener::bind(address).await?;
+        Ok((listener.local_addr()?, listener))
+    };
+    let (address, listener) =
+        listen.await.map_err(|cause| StartError::Listen { address, cause })?;
+    let message_bytes = config.message_bytes_max;
+    let token = TokenServiceServer::new(TokenApi::new(api.clone()))
+        .max_decoding_message_size(message_bytes)
+        .max_encoding_message_size(message_bytes);
+    let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
+        .max_decoding_message_size(message_bytes)
+        .max_encoding_message_size(message_bytes);
+    let (v1, v1alpha) = reflection(config.reflection)?.unzip();
+    let router = Server::builder()
+        .layer(RequestLayer::new(Duration::from_millis(config.request_timeout_ms_max)))
+        .max_concurrent_streams(config.concurrent_streams_max)
+        .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_service(token)
+        .add_service(admin)
+        .add_service(health)
+        .add_optional_service(v1)
+        .add_optional_service(v1alpha);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let draining = drain.clone().cancelled_owned();
+    #[expect(clippy::disallowed_methods, reason = "`Running::stop` waits for this handle")]
+    let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, draining));
+    let drain_timeout = Duration::from_millis(config.drain_timeout_ms);
+    Ok(Running { address, economy, api, drain, stop, server, committing, tasks, drain_timeout })
+}
+
+impl Running {
+    /// What answers, for those who ask in this process.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Goes down in order: not healthy, no new connections, streams ended, accepted calls answered,
+    /// accepted commands committed. Whether all of it was done in time.
+    pub async fn stop(self) -> bool {
+        self.drain.cancel();
+        self.api.committer().end_watches();
+        let answered = timeout(self.drain_timeout, self.server).await.is_ok();
+        self.stop.cancel();
+        self.api.committer().close();
+        let committed = timeout(self.drain_timeout, self.committing).await.is_ok();
+        self.tasks.close();
+        self.tasks.wait().await;
+        answered && committed
+    }
+}
+
+/// Reflection in both of its versions: many clients speak the older one only.
+#[expect(clippy::type_complexity, reason = "the two generated types have no shorter names")]
+fn reflection(
+    wanted: Reflection,
+) -> Result<
+    Option<(
+        tonic_reflection::server::v1::ServerReflectionServer<
+            impl tonic_reflection::server::v1::ServerReflection,
+        >,
+        tonic_reflection::server::v1alpha::ServerReflectionServer<
+            impl tonic_reflection::server::v1alpha::ServerReflection,
+        >,
+    )>,
+    tonic_reflection::server::Error,
+> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    match wanted {
+        Reflection::Off => Ok(None),
+        Reflection::On => Ok(Some((builder().build_v1()?, builder().build_v1alpha()?))),
+    }
+}

@@ -1,0 +1,173 @@
+//! The ledger in one SQLite file: WAL, `synchronous=FULL`, one writer, several readers.
+
+mod many;
+mod read;
+mod write;
+
+pub use write::SqliteWriter;
+
+use super::{Migrations, StoreError};
+use ledger::ChainKey;
+use sqlx::{
+    Connection as _, SqlitePool,
+    migrate::{Migrate as _, Migrator},
+    sqlite::{
+        SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
+};
+use std::{path::Path, time::Duration};
+
+/// How long a connection waits for another process's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that read. One file has one writer, and reading is not its bottleneck.
+const READERS_MAX: u32 = 4;
+
+/// Page cache of the writer; SQLite reads a minus as "KiB instead of pages".
+const WRITER_CACHE_KIB: &str = "-65536";
+
+/// Page cache of each reader.
+const READER_CACHE_KIB: &str = "-8192";
+
+/// The WAL's length at which it is folded into the file: 40 MiB. Random accounts dirty a page each,
+/// and pages that are written again before then are folded in once.
+const CHECKPOINT_PAGES: &str = "10000";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The file, and the connections that read it.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    options: SqliteConnectOptions,
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            let made = std::fs::create_dir_all(folder);
+            made.map_err(|cause| StoreError::Unavailable(cause.into()))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", WRITER_CACHE_KIB)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        // Opening once in writing makes the file and its WAL, which a reader can't.
+        SqliteConnection::connect_with(&options).await?.close().await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(
+                options.clone().read_only(true).pragma("cache_size", READER_CACHE_KIB),
+            );
+        Ok(Self { options, readers })
+    }
+
+    /// See [`super::Store::migrations`].
+    ///
+    /// # Errors
+    /// If they can't be read, or a newer version's are there.
+    pub async fn migrations(&self) -> Result<Migrations, StoreError> {
+        let mut connection = self.connect().await?;
+        let table = MIGRATIONS.table_name.clone();
+        connection.ensure_migrations_table(&table).await?;
+        let applied = connection.list_applied_migrations(&table).await?;
+        connection.close().await?;
+        let known = |version| MIGRATIONS.iter().any(|it| it.version == version);
+        if let Some(newer) = applied.iter().find(|it| !known(it.version)) {
+            let words = format!("migration {} is of a newer version", newer.version);
+            return Err(StoreError::broken(words));
+        }
+        let pending = MIGRATIONS
+            .iter()
+            .filter(|migration| applied.iter().all(|it| it.version != migration.version))
+            .map(|migration| format!("{:04} {}", migration.version, migration.description));
+        Ok(Migrations { pending: pending.collect() })
+    }
+
+    /// See [`super::Store::migrate`].
+    ///
+    /// # Errors
+    /// If a migration fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        MIGRATIONS.run(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    /// See [`super::Store::chain_keys`].
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn chain_keys(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let select = sqlx::query_as("SELECT key_id, check_code FROM chain_keys");
+        Ok(select.fetch_all(&self.readers).await?)
+    }
+
+    /// See [`super::Store::add_chain_key`].
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn add_chain_key(&self, key: &ChainKey) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::query("INSERT INTO chain_keys VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(key.id().to_owned())
+            .bind(key.check_code().to_vec())
+            .execute(&mut connection)
+            .await?;
+        Ok(connection.close().await?)
+    }
+
+    /// The one connection that writes.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub async fn writer(&self) -> Result<SqliteWriter, StoreError> {
+        Ok(SqliteWriter::new(self.connect().await?))
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+        Ok(SqliteConnection::connect_with(&self.options).await?)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// A constraint that fails, or a row that can't be read, is a bug; everything else (locked,
+    /// full, unreadable, gone) may pass.
+    fn from(error: sqlx::Error) -> Self {
+        let is_bug = match &error {
+            sqlx::Error::Database(cause) => {
+                cause.is_unique_violation()
+                    || cause.is_check_violation()
+                    || cause.is_foreign_key_violation()
+                    || matches!(cause.code().as_deref(), Some("1" | "1811" | "1299"))
+            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::InvalidArgument(_) => true,
+            _ => false,
+        };
+        if is_bug { Self::Broken(error.into()) } else { Self::Unavailable(error.into()) }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Broken(error.into())
+    }
+}
