@@ -103,8 +103,10 @@ impl Api {
 
     /// [`Api::find`], or ACCOUNT_NOT_FOUND.
     async fn existing(&self, id: &AccountId) -> Result<Found, Error> {
-        let missing = || self.refused(&Rejection::AccountNotFound { account: id.clone() }, "");
-        self.find(id).await?.ok_or_else(missing)
+        self.find(id).await?.ok_or_else(|| {
+            let missing = Rejection::AccountNotFound { account: id.clone() };
+            self.refused(&missing, "GetAccount")
+        })
     }
 }
 

@@ -77,6 +77,20 @@ impl From<Footprint> for Stop {
     }
 }
 
+/// All of them, or every row that any of them lacks: a command that needs many rows asks once.
+pub(crate) fn gather<T>(found: impl Iterator<Item = Result<T, Stop>>) -> Result<Vec<T>, Stop> {
+    let mut all = Vec::new();
+    let mut needs = Footprint::default();
+    for one in found {
+        match one {
+            Ok(one) => all.push(one),
+            Err(Stop::Lacks(rows)) => needs.extend(*rows),
+            Err(Stop::Refused(rejection)) => return Err(rejection.into()),
+        }
+    }
+    if needs.is_empty() { Ok(all) } else { Err(needs.into()) }
+}
+
 /// Rows of one table: those loaded, those known to be absent, and what became of them.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {

@@ -30,13 +30,21 @@ impl AdminApi {
     ) -> Result<Option<v1::Account>, Error> {
         let catalog = &self.api.catalog;
         let command = convert::set_status(account_id, note, status, catalog, super::ACTOR)?;
-        self.change(command).await
+        self.change(command, "SetStatus").await
+    }
+
+    async fn set_settings(
+        &self,
+        request: &v1::UpdateAccountRequest,
+    ) -> Result<Option<v1::Account>, Error> {
+        let command = convert::set_settings(request, &self.api.catalog, super::ACTOR)?;
+        self.change(command, "UpdateAccount").await
     }
 
     /// Changes an account; it is told as it is then.
-    async fn change(&self, command: Command) -> Result<Option<v1::Account>, Error> {
+    async fn change(&self, command: Command, method: &str) -> Result<Option<v1::Account>, Error> {
         let id = command.account.clone();
-        self.api.run(command, "", Mode::Independent).await?;
+        self.api.run(command, method, Mode::Independent).await?;
         self.api.account_now(&id).await.map(Some)
     }
 }
@@ -61,9 +69,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::UpdateAccountRequest>,
     ) -> Reply<v1::UpdateAccountResponse> {
-        let request = request.into_inner();
-        let command = convert::set_settings(&request, &self.api.catalog, super::ACTOR)?;
-        let account = self.change(command).await;
+        let account = self.set_settings(&request.into_inner()).await;
         reply(account.map(|account| v1::UpdateAccountResponse { account }))
     }
 

@@ -14,6 +14,8 @@ mod funding;
 pub mod query;
 mod quote;
 mod settings;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use ask::{Ask, command};

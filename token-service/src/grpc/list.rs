@@ -3,7 +3,7 @@
 use super::{
     Api,
     convert::{
-        query::{self, Place},
+        query::{self, GrantQuery, HoldQuery, Place},
         wire,
     },
     status,
@@ -35,7 +35,7 @@ impl Api {
         &self,
         request: v1::ListGrantsRequest,
     ) -> Result<v1::ListGrantsResponse, Error> {
-        let (id, states, page) = query::grants(request, &self.catalog)?;
+        let GrantQuery { account: id, states, page } = query::grants(request, &self.catalog)?;
         let account = id.as_str();
         let found = self.existing(&id).await?;
         let most = page.rows_max + 1;
@@ -73,7 +73,7 @@ impl Api {
         &self,
         request: v1::ListHoldsRequest,
     ) -> Result<v1::ListHoldsResponse, Error> {
-        let (id, state, page) = query::holds(request, &self.catalog)?;
+        let HoldQuery { account: id, state, page } = query::holds(request, &self.catalog)?;
         let account = id.as_str();
         let found = self.existing(&id).await?;
         let most = page.rows_max + 1;

@@ -11,6 +11,8 @@ use sha2::{Digest as _, Sha256};
 const ROWS_DEFAULT: i32 = 50;
 /// The most rows of a page.
 const ROWS_MAX: i32 = 1_000;
+/// A page ends when its rows are so many bytes: callers take 4 MiB, and we send less by default.
+const ROW_BYTES_MAX: usize = 512 * 1024;
 /// The longest page token that is looked at; ours are far shorter.
 const TOKEN_BYTES_MAX: usize = 2_048;
 /// Changes when the tokens of the version before must no longer be read.
@@ -63,9 +65,18 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
 
     /// The rows of this page and the next one's token. One row more than fits says that there is a
     /// next one.
-    pub fn cut<T>(self, mut rows: Vec<(P, T)>) -> (Vec<T>, String) {
-        let more = rows.len() > self.rows_max;
+    pub fn cut<T: Message>(self, mut rows: Vec<(P, T)>) -> (Vec<T>, String) {
+        let before = rows.len();
         rows.truncate(self.rows_max);
+        let mut bytes = 0;
+        let within = |(_, row): &(P, T)| {
+            bytes += row.encoded_len();
+            bytes <= ROW_BYTES_MAX
+        };
+        let fitting = rows.iter().map(within).take_while(|fits| *fits).count();
+        // A page of no rows would never end.
+        rows.truncate(fitting.max(1));
+        let more = rows.len() < before;
         let (mut places, rows): (Vec<P>, Vec<T>) = rows.into_iter().unzip();
         let token = places.pop().filter(|_| more).map(|after| {
             let token = Token { version: VERSION, filters: self.filters, after };
@@ -129,6 +140,17 @@ mod tests {
             let message = read(page, account).expect_err(expected);
             assert!(message.starts_with(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_page_of_large_rows_ends_early_but_never_empty() {
+        let large = "x".repeat(ROW_BYTES_MAX / 2);
+        let rows = vec![(1, large.clone()), (2, large.clone()), (3, large)];
+        let (rows, token) = read((3, ""), "alice").expect("a page").cut(rows);
+        assert_eq!((rows.len(), token.is_empty()), (1, false));
+        let rows = vec![(1, "x".repeat(2 * ROW_BYTES_MAX))];
+        let (rows, token) = read((3, ""), "alice").expect("a page").cut(rows);
+        assert_eq!((rows.len(), token.is_empty()), (1, true));
     }
 
     #[test]

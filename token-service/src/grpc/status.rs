@@ -266,3 +266,54 @@ fn short(reason: Reason, required: i64, available: i64) -> Error {
 fn until(at: Time, now: Time) -> Duration {
     Duration::from_micros(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::{Limit, TransactionId};
+    use tonic::Status;
+
+    fn told(rejection: &Rejection, catalog: &str) -> Error {
+        let catalog = Catalog::load(catalog).expect("shipped");
+        refused(rejection, "Debit", &catalog, Time(0))
+    }
+
+    #[test]
+    fn what_is_short_is_counted_and_the_catalog_says_what_to_do() {
+        let rejection = Rejection::InsufficientBalance { required: 60, available: 50 };
+        let error = told(&rejection, "landscape");
+        let figures = ["required", "available", "shortfall", "next_step"];
+        let figures = figures.map(|name| error.metadata[name].as_str());
+        assert_eq!(figures, ["60", "50", "10", "Buy tokens, or turn on auto-reload."]);
+        assert_eq!(error.code, Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn a_limit_that_time_lifts_says_when() {
+        let limited =
+            |retry| Rejection::LimitExceeded { limit: Limit::SpendPerDay, maximum: 10, retry };
+        let error = told(&limited(Some(Time(1_500_000))), "phoenix");
+        assert_eq!(error.retry, Some(Duration::from_millis(1_500)));
+        assert_eq!(told(&limited(Some(Time(-1))), "phoenix").retry, Some(Duration::ZERO));
+        assert_eq!(told(&limited(None), "phoenix").retry, None);
+    }
+
+    #[test]
+    fn a_reused_key_names_the_fields_that_differ() {
+        let transaction = TransactionId::from_bytes([0; 16]);
+        let rejection = Rejection::IdempotencyKeyReused { fields: vec![3, 254], transaction };
+        let error = told(&rejection, "phoenix");
+        assert_eq!(
+            (error.code, &*error.metadata["fields"]),
+            (Code::AlreadyExists, "amount,method")
+        );
+    }
+
+    #[test]
+    fn the_cause_of_our_bug_stays_here() {
+        let error = unread(&StoreError::broken("row 7 of a secret table"));
+        let status = Status::from(error);
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!format!("{status:?}").contains("secret table"));
+    }
+}

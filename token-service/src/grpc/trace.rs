@@ -84,7 +84,7 @@ where
         let span = telemetry::request_span(request.headers(), request.uri().path());
         let patience = deadline::read(request.headers()).map(|it| it.saturating_sub(EARLIER));
         let patience = patience.unwrap_or(self.timeout_max).min(self.timeout_max);
-        let call = Call { span: span.clone(), began: Instant::now(), code: None };
+        let call = Call { id: id.clone(), span: span.clone(), began: Instant::now(), code: None };
         tracing::debug!(parent: &span, "call begins");
 
         let answer = self.inner.call(request);
@@ -114,6 +114,7 @@ fn too_late() -> Error {
 /// A call. It is over when this is dropped: answered, or its caller gone.
 #[derive(Debug)]
 struct Call {
+    id: String,
     span: Span,
     began: Instant,
     code: Option<Code>,
@@ -129,7 +130,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
-        let ms = self.began.elapsed().as_millis();
+        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(parent: &self.span, ?code, ms, "call is over");
     }
 }
@@ -148,12 +149,13 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        let _inside = self.call.span.clone().entered();
-        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let Self { call, body } = &mut *self;
+        let poll = || call.span.in_scope(|| Pin::new(body).poll_frame(context));
+        let frame = REQUEST_ID.sync_scope(call.id.clone(), poll);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(trailers) = frame.trailers_ref()
         {
-            self.call.read(trailers);
+            call.read(trailers);
         }
         frame
     }

@@ -16,7 +16,7 @@ use crate::{
     grant::{Draw, Grant, GrantKind},
     id::{AccountId, System, TransactionId},
     rejection::Rejection,
-    state::{Clawback, Source, Stop},
+    state::{Clawback, Source, Stop, gather},
     tokens::{Exact, Tokens, sum},
     transaction::{Change, Transaction, TransactionType},
 };
@@ -128,16 +128,14 @@ impl Book<'_> {
     ) -> Result<Vec<(TransactionId, AccountId, Tokens)>, Stop> {
         let since = self.policy.mature_since(self.now);
         let tips = self.state.tips(&credit.account)?;
-        let mut found = Vec::new();
-        for tip in tips.iter().filter(|tip| tip.created > since) {
+        let recent = tips.iter().filter(|tip| tip.created > since).filter_map(|tip| {
             let from_it = tip.own().draws().filter(|draw| draw.grant == credit.id);
             let drawn = sum(from_it.map(|draw| draw.amount));
-            if let Some(receipt) = tip.other().filter(|_| drawn > 0) {
-                self.state.account(&receipt.account)?;
-                found.push((tip.id, receipt.account.clone(), drawn));
-            }
-        }
-        Ok(found)
+            let receipt = tip.other().filter(|_| drawn > 0)?;
+            let found = self.state.account(&receipt.account);
+            Some(found.map(|_| (tip.id, receipt.account.clone(), drawn)))
+        });
+        gather(recent)
     }
 
     fn put_back(
@@ -148,6 +146,11 @@ impl Book<'_> {
     ) -> Result<(), Stop> {
         let owner = &credit.account;
         let account = self.state.existing(owner)?;
+        gather(plan.sources.iter().map(|source| match source {
+            Source::Grant(grant, _) => self.state.grant(&(owner.clone(), *grant)),
+            Source::Tip(receiver, transfer, _) => self.state.grant(&(receiver.clone(), *transfer)),
+            Source::Debt(_) => self.state.grant(&(owner.clone(), credit.id)),
+        }))?;
         let mut debt = account.body.debt;
         let mut rest = amount;
         while rest > 0 {

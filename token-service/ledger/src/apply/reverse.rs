@@ -11,7 +11,7 @@ use crate::{
     grant::Draw,
     id::{AccountId, System, TransactionId},
     rejection::Rejection,
-    state::{Reversal, Source, Stop},
+    state::{Reversal, Source, Stop, gather},
     time::Time,
     tokens::{Exact, Tokens, share, sum},
     transaction::{Change, Transaction, TransactionType},
@@ -170,18 +170,19 @@ impl Book<'_> {
         let drawn: Vec<&Draw> = original.own().draws().collect();
         let mut skip = part.before;
         let mut rest = part.amount;
-        let mut changes = Vec::new();
+        let mut back = Vec::new();
         for draw in drawn.into_iter().rev() {
             let skipped = skip.min(draw.amount);
             skip = skip.minus(skipped);
             let amount = rest.min(draw.amount.minus(skipped));
             rest = rest.minus(amount);
             if amount > 0 {
-                self.state.grant(&(original.account.clone(), draw.grant))?;
-                changes.push(Change::Restore(Draw { amount, ..draw.clone() }));
+                back.push(Draw { amount, ..draw.clone() });
             }
         }
-        Ok(changes)
+        let name = |draw: &Draw| (original.account.clone(), draw.grant);
+        gather(back.iter().map(|draw| self.state.grant(&name(draw))))?;
+        Ok(back.into_iter().map(Change::Restore).collect())
     }
 
     /// How much of a credit is clawed back.

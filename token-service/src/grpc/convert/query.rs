@@ -161,14 +161,22 @@ pub fn transactions(
     })
 }
 
-/// Reads a ListGrants: the account, which states are wanted, and the page.
+/// Which grants.
+#[derive(Debug)]
+pub struct GrantQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// In which states.
+    pub states: Vec<v1::GrantState>,
+    /// Which page; those in the account's row are in burn-down order.
+    pub page: Page<Place<Grant>>,
+}
+
+/// Reads a ListGrants.
 ///
 /// # Errors
 /// INVALID_FIELD.
-pub fn grants(
-    mut request: v1::ListGrantsRequest,
-    catalog: &Catalog,
-) -> Result<(AccountId, Vec<v1::GrantState>, Page<Place<Grant>>), Error> {
+pub fn grants(mut request: v1::ListGrantsRequest, catalog: &Catalog) -> Result<GrantQuery, Error> {
     use v1::GrantState::{Closed, Open, Scheduled, Unspecified};
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
     Fields::read(catalog, |fields| {
@@ -181,19 +189,26 @@ pub fn grants(
             (Ok(_), true) => fields.fail("state", "leave it out: all states are asked for"),
             (Err(_), _) => fields.fail("state", "give scheduled, open or closed"),
         };
-        Some((account?, states?, page?))
+        Some(GrantQuery { account: account?, states: states?, page: page? })
     })
 }
 
-/// Reads a ListHolds: the account, which state is wanted (`None`: all), and the page, whose places
-/// in the account's row are the numbers of entries.
+/// Which holds.
+#[derive(Debug)]
+pub struct HoldQuery {
+    /// Whose.
+    pub account: AccountId,
+    /// In which state; `None`: in any.
+    pub state: Option<HoldState>,
+    /// Which page; those in the account's row are in the order of their entries.
+    pub page: Page<Place<i64>>,
+}
+
+/// Reads a ListHolds.
 ///
 /// # Errors
 /// INVALID_FIELD.
-pub fn holds(
-    mut request: v1::ListHoldsRequest,
-    catalog: &Catalog,
-) -> Result<(AccountId, Option<HoldState>, Page<Place<i64>>), Error> {
+pub fn holds(mut request: v1::ListHoldsRequest, catalog: &Catalog) -> Result<HoldQuery, Error> {
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
     Fields::read(catalog, |fields| {
         let page = Page::read(fields, "ListHolds", (size, &token), &request);
@@ -209,7 +224,7 @@ pub fn holds(
             Ok(v1::HoldState::Expired) => Some(Some(HoldState::Expired)),
             Err(_) => fields.fail("state", "give open, captured, released or expired"),
         };
-        Some((account?, state?, page?))
+        Some(HoldQuery { account: account?, state: state?, page: page? })
     })
 }
 
