@@ -79,7 +79,7 @@ pub struct Config {
     #[arg(value_parser = within::<u64>(100..=600_000))]
     pub request_timeout_ms_max: u64,
 
-    /// Bytes of one message, in or out.
+    /// Bytes of one request.
     #[arg(long, value_name = "BYTES", default_value = "1048576")]
     #[arg(value_parser = within::<usize>(1024..=64 * 1024 * 1024))]
     pub message_bytes_max: usize,

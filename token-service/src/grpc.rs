@@ -26,7 +26,9 @@ use crate::{
     store::Store,
 };
 use convert::Ask;
-use ledger::{Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time};
+use ledger::{
+    Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time, TransactionId,
+};
 use proto::{catalog::Catalog, reason::Error};
 use std::sync::Arc;
 use tonic::{Response, Status};
@@ -73,9 +75,26 @@ impl Api {
 
     /// A request that is one command.
     async fn ask<R: Ask>(&self, request: R) -> Result<R::Answer, Error> {
-        let command = convert::command(&request, &self.catalog, ACTOR)?;
-        let receipt = self.run(command, R::METHOD, request.mode()).await?;
+        let receipt = match convert::command(&request, &self.catalog, ACTOR) {
+            Ok(command) => self.run(command, R::METHOD, request.mode()).await?,
+            Err(refused) => self.replay(&request).await?.ok_or(refused)?,
+        };
         Ok(request.answer(&receipt, &self.catalog))
+    }
+
+    /// What the request did when it was first made: the catalog may have changed since, so that it
+    /// would be refused today.
+    async fn replay<R: Ask>(&self, request: &R) -> Result<Option<Receipt>, Error> {
+        let common = request.common();
+        let account = AccountId::new(common.account_id);
+        let id = TransactionId::of(&account, common.idempotency_key);
+        let first = self.store.transaction(&(account, id)).await;
+        let first = first.map_err(|error| status::unread(&error))?;
+        let asked = convert::fingerprint(request, ACTOR);
+        let same = first.filter(|first| {
+            first.key == common.idempotency_key && first.fingerprint == asked
+        });
+        Ok(same.map(|first| Receipt::replay(&Arc::new(first))))
     }
 
     /// One command of `method`.

@@ -29,6 +29,9 @@ const LOCAL_RESETS_MAX: usize = 1024;
 /// Bytes of one call's headers.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
+/// Bytes of one answer: what clients take by default. A batch of 1,000 commands stays below it.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// A connection that is silent for so long is asked whether it is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -112,10 +115,10 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
     let message_bytes = config.message_bytes_max;
     let token = TokenServiceServer::new(TokenApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
-        .max_encoding_message_size(message_bytes);
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
     let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
-        .max_encoding_message_size(message_bytes);
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
     let (v1, v1alpha) = reflection(config.reflection)?.unzip();
     let router = Server::builder()
         .layer(RequestLayer::new(Duration::from_millis(config.request_timeout_ms_max)))
@@ -160,7 +163,6 @@ impl Running {
 }
 
 /// Reflection in both of its versions: many clients speak the older one only.
-#[expect(clippy::type_complexity, reason = "the two generated types have no shorter names")]
 fn reflection(
     wanted: Reflection,
 ) -> Result<

@@ -7,7 +7,7 @@ use crate::serve::Running;
 pub fn text(running: &Running) -> String {
     let address = running.address;
     let economy = &running.economy;
-    let call = format!("grpcurl -plaintext -d '{{\"account_id\":\"alice\"");
+    let call = "grpcurl -plaintext -d '{\"account_id\":\"alice\"";
     let service = format!("{address} token.v1.TokenService");
     format!(
         "token-service answers on {address} with the {economy} catalog. Try:

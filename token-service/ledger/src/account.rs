@@ -47,6 +47,10 @@ pub enum CapPeriod {
     Month,
 }
 
+impl CapPeriod {
+    const ALL: [Self; 2] = [Self::Day, Self::Month];
+}
+
 /// A limit on what may be spent in one period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpendCap {
@@ -54,17 +58,42 @@ pub struct SpendCap {
     pub period: CapPeriod,
     /// Tokens per period, >= 0.
     pub limit: Tokens,
-    /// Tokens spent or held in the period that `start` begins.
-    pub spent: Tokens,
-    /// The start of the period that `spent` belongs to.
-    pub start: Time,
 }
 
-impl SpendCap {
-    /// Tokens spent in the period that `now` lies in.
+/// What was spent or held in the day and the month of `at`, the last time that either changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spending {
+    at: Time,
+    day: Tokens,
+    month: Tokens,
+}
+
+impl Default for Spending {
+    fn default() -> Self {
+        Self { at: Time(0), day: 0, month: 0 }
+    }
+}
+
+impl Spending {
+    /// Tokens spent or held in the period that `now` lies in.
     #[must_use]
-    pub fn spent_at(&self, now: Time) -> Tokens {
-        if now.start_of(self.period) == self.start { self.spent } else { 0 }
+    pub fn in_period(&self, period: CapPeriod, now: Time) -> Tokens {
+        match period {
+            _ if now.start_of(period) != self.at.start_of(period) => 0,
+            CapPeriod::Day => self.day,
+            CapPeriod::Month => self.month,
+        }
+    }
+
+    /// Counts tokens that were spent at `spent` (below zero: that came back) at `now`; what was
+    /// spent in an earlier period doesn't count in this one.
+    fn count(&mut self, amount: Tokens, spent: Time, now: Time) {
+        let [day, month] = CapPeriod::ALL.map(|period| {
+            let so_far = self.in_period(period, now);
+            let counts = spent >= now.start_of(period);
+            if counts { so_far.plus(amount).max(0) } else { so_far }
+        });
+        *self = Self { at: now, day, month };
     }
 }
 
@@ -142,6 +171,9 @@ pub struct Body {
     /// Changes of status and settings so far.
     #[serde(default)]
     pub version: i64,
+    /// What counts against spend caps, whether there are any or not.
+    #[serde(default)]
+    pub spending: Spending,
     /// Tokens ever purchased, less reversals.
     #[serde(default)]
     pub purchased: Tokens,
@@ -239,11 +271,13 @@ impl Account {
             Change::Activate(id) => self.grant_mut(*id).scheduled = None,
             Change::Draw(draw) => {
                 self.grant_mut(draw.grant).take(draw.amount);
-                self.count_draw(kind, counter, draw);
+                self.count_draw(kind, counter, at, draw);
             }
             Change::Restore(draw) => {
                 let grant = self.grant_mut(draw.grant);
                 grant.remaining = grant.remaining.plus(draw.amount);
+                // It was closed when it was to become effective, so nothing did that.
+                grant.scheduled = grant.scheduled.filter(|effective| *effective > at);
                 if kind == TransactionType::Reversal && counter.as_str() == System::Usage.as_str() {
                     self.body.spent = self.body.spent.minus(draw.amount);
                 }
@@ -258,12 +292,15 @@ impl Account {
                     let grant = self.grant_mut(draw.grant);
                     grant.held = grant.held.plus(draw.amount);
                 }
+                self.body.spending.count(hold.amount(), at, at);
                 self.body.holds.push((**hold).clone());
             }
-            Change::Unhold { hold, captured, .. } => self.unhold(*hold, captured),
+            Change::Unhold { hold, captured, .. } => self.unhold(*hold, captured, at),
             Change::Use { action, entitled } => self.use_quota(action, entitled),
             Change::Entitle(entitlement) => self.entitle(entitlement),
-            Change::Spend { amount, at: spent } => self.count_spending(*amount, *spent, at),
+            Change::Unspend { amount, spent } => {
+                self.body.spending.count(0_i64.minus(*amount), *spent, at);
+            }
             Change::Clawback(_) => {}
             Change::Status(status) => {
                 self.status = *status;
@@ -292,9 +329,11 @@ impl Account {
         self.body.grants.push(grant.clone());
     }
 
-    fn count_draw(&mut self, kind: TransactionType, counter: &AccountId, draw: &Draw) {
-        let spends = matches!(kind, TransactionType::Debit | TransactionType::Capture);
-        if spends {
+    fn count_draw(&mut self, kind: TransactionType, counter: &AccountId, at: Time, draw: &Draw) {
+        if matches!(kind, TransactionType::Debit | TransactionType::Transfer) {
+            self.body.spending.count(draw.amount, at, at);
+        }
+        if kind == TransactionType::Debit {
             self.body.spent = self.body.spent.plus(draw.amount);
         } else if kind == TransactionType::Reversal {
             let mirrors_credit = counter.as_str() == System::Issuance.as_str();
@@ -312,7 +351,7 @@ impl Account {
         }
     }
 
-    fn unhold(&mut self, id: TransactionId, captured: &[Draw]) {
+    fn unhold(&mut self, id: TransactionId, captured: &[Draw], at: Time) {
         let position = self.body.holds.iter().position(|hold| hold.id == id);
         let hold = self.body.holds.remove(position.expect("a hold ends once"));
         for draw in &hold.draws {
@@ -323,6 +362,8 @@ impl Account {
             self.grant_mut(draw.grant).take(draw.amount);
             self.body.spent = self.body.spent.plus(draw.amount);
         }
+        let released = hold.amount().minus(sum(captured.iter().map(|draw| draw.amount)));
+        self.body.spending.count(0_i64.minus(released), hold.created, at);
     }
 
     fn use_quota(&mut self, action: &str, entitled: &Entitled) {
@@ -347,19 +388,6 @@ impl Account {
                 *old = new;
             }
             None => self.body.entitlements.push(new),
-        }
-    }
-
-    fn count_spending(&mut self, amount: Tokens, spent: Time, now: Time) {
-        for cap in &mut self.body.settings.caps {
-            let start = now.start_of(cap.period);
-            if cap.start != start {
-                cap.start = start;
-                cap.spent = 0;
-            }
-            if spent >= start {
-                cap.spent = cap.spent.plus(amount).max(0);
-            }
         }
     }
 

@@ -194,7 +194,7 @@ impl Book<'_> {
         if !fields.is_empty() || Some(&first.key) != command.key.as_ref() {
             return Err(Rejection::IdempotencyKeyReused { fields, transaction: id }.into());
         }
-        Ok(Some(Receipt { replayed: true, ..receipt(first) }))
+        Ok(Some(Receipt::replay(first)))
     }
 
     /// Nothing to do: the account as it is.
@@ -213,18 +213,26 @@ impl Book<'_> {
     }
 }
 
-/// What a transaction's owner gets to see right after it.
-fn receipt(transaction: &Arc<Transaction>) -> Receipt {
-    let own = transaction.own();
-    Receipt {
-        transaction: Some(Arc::clone(transaction)),
-        balance: Balance {
-            posted: own.balance_after,
-            held: own.held_after,
-            sequence: own.sequence,
-        },
-        replayed: false,
-        clawback: transaction.clawback().cloned(),
+impl Receipt {
+    /// What a transaction's owner gets to see right after it.
+    fn of(transaction: &Arc<Transaction>) -> Self {
+        let own = transaction.own();
+        Self {
+            transaction: Some(Arc::clone(transaction)),
+            balance: Balance {
+                posted: own.balance_after,
+                held: own.held_after,
+                sequence: own.sequence,
+            },
+            replayed: false,
+            clawback: transaction.clawback().cloned(),
+        }
+    }
+
+    /// What its owner gets to see whenever it is asked for again.
+    #[must_use]
+    pub fn replay(transaction: &Arc<Transaction>) -> Self {
+        Self { replayed: true, ..Self::of(transaction) }
     }
 }
 

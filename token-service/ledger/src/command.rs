@@ -1,7 +1,7 @@
 //! What may be asked of the ledger.
 
 use crate::{
-    account::{CapPeriod, Status},
+    account::{SpendCap, Status},
     entitlement::Entitlement,
     grant::{GrantKind, Money},
     id::{AccountId, TransactionId},
@@ -166,8 +166,8 @@ pub enum Act {
     SetSettings {
         /// `None`: as it is; `Some(None)`: no threshold.
         threshold: Option<Option<Tokens>>,
-        /// `None`: as they are. `spent` and `start` are ignored.
-        caps: Option<Vec<(CapPeriod, Tokens)>>,
+        /// `None`: as they are.
+        caps: Option<Vec<SpendCap>>,
         /// The version that the caller has seen; 0: any.
         expected: i64,
     },

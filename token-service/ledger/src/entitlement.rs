@@ -1,6 +1,6 @@
 //! Entitlements: what may be used without tokens.
 
-use crate::{time::Time, tokens::Exact};
+use crate::{time::Time, tokens::Exact, transaction::Change};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,11 +42,19 @@ pub struct Entitlement {
 pub struct Entitled {
     /// The entitlement's source.
     pub source: String,
-    /// Units of the action; 0 when a charge by amount is covered.
+    /// Units of the action; tokens when a charge by amount is covered.
     pub quantity: i64,
     /// The period that the units were counted in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Time>,
+}
+
+impl Entitled {
+    /// The change by which units of a quota come back.
+    pub(crate) fn returned(&self, action: &str) -> Change {
+        let quantity = 0_i64.minus(self.quantity);
+        Change::Use { action: action.to_owned(), entitled: Self { quantity, ..self.clone() } }
+    }
 }
 
 impl Entitlement {

@@ -28,25 +28,16 @@ impl Funding {
         sum(self.draws.iter().map(|draw| draw.amount))
     }
 
-    /// What follows for quota and caps.
-    pub(crate) fn consequences(&self, charge: &Charge, account: &Account, at: Time) -> Vec<Change> {
+    /// The units of a quota that it uses.
+    pub(crate) fn used(&self, charge: &Charge, account: &Account) -> Option<Change> {
+        let (entitled, action) = self.entitled.as_ref().zip(charge.action())?;
         let counted = |it: &&Entitlement| matches!(it.benefit, Benefit::Quota(_));
-        let quota = self.entitled.as_ref().zip(charge.action()).filter(|(entitled, _)| {
-            let mut known = account.body.entitlements.iter().filter(counted);
-            known.any(|it| it.source == entitled.source)
-        });
-        let used = quota.map(|(entitled, action)| Change::Use {
+        let mut known = account.body.entitlements.iter().filter(counted);
+        known.any(|it| it.source == entitled.source).then(|| Change::Use {
             action: action.to_owned(),
             entitled: entitled.clone(),
-        });
-        used.into_iter().chain(spending(account, self.tokens(), at)).collect()
+        })
     }
-}
-
-/// What counts against the account's caps, if it has any.
-pub(crate) fn spending(account: &Account, amount: Tokens, at: Time) -> Option<Change> {
-    let counts = amount != 0 && !account.body.settings.caps.is_empty();
-    counts.then_some(Change::Spend { amount, at })
 }
 
 /// Decides who pays for `charge`.
@@ -92,7 +83,7 @@ pub(crate) fn fund(
     let tokens = payable.saturating_mul(unit);
     let entitled = cover.filter(|_| covered > 0).map(|(entitlement, _)| Entitled {
         source: entitlement.source.clone(),
-        quantity: if action.is_some() { covered } else { 0 },
+        quantity: covered,
         period: entitlement.period,
     });
     let quantity = if action.is_some() { payable.plus(covered) } else { 0 };
@@ -147,7 +138,7 @@ pub(crate) fn may_spend(account: &Account) -> Result<(), Rejection> {
 /// Whether the account's caps allow `tokens` more.
 pub(crate) fn within_caps(account: &Account, tokens: Tokens, now: Time) -> Result<(), Rejection> {
     let hit = account.body.settings.caps.iter().find(|cap| {
-        tokens > 0 && cap.spent_at(now).plus(tokens) > cap.limit
+        tokens > 0 && account.body.spending.in_period(cap.period, now).plus(tokens) > cap.limit
     });
     match hit {
         None => Ok(()),

@@ -1,12 +1,11 @@
 //! Holds: tokens set aside for work whose outcome isn't known yet.
 
 use crate::{
-    account::Account,
     entitlement::Entitled,
     grant::Draw,
     id::TransactionId,
     time::Time,
-    tokens::{Exact, Tokens, sum},
+    tokens::{Tokens, sum},
     transaction::Change,
 };
 use serde::{Deserialize, Serialize};
@@ -74,16 +73,9 @@ impl Hold {
         sum(self.draws.iter().map(|draw| draw.amount))
     }
 
-    /// What follows for quota and caps when `released` of its tokens are given back.
-    pub(crate) fn give_back(&self, released: Tokens, account: &Account) -> Vec<Change> {
-        let unused = released == self.amount();
-        let quota = self.entitled.as_ref().zip(self.action.as_ref()).filter(|_| unused);
-        let used = quota.map(|(entitled, action)| Change::Use {
-            action: action.clone(),
-            entitled: Entitled { quantity: 0_i64.minus(entitled.quantity), ..entitled.clone() },
-        });
-        let counts = released > 0 && !account.body.settings.caps.is_empty();
-        let spend = Change::Spend { amount: 0_i64.minus(released), at: self.created };
-        used.into_iter().chain(counts.then_some(spend)).collect()
+    /// The units of a quota that come back when nothing of it is captured.
+    pub(crate) fn unused(&self) -> Option<Change> {
+        let quota = self.entitled.as_ref().zip(self.action.as_ref());
+        quota.map(|(entitled, action)| entitled.returned(action))
     }
 }

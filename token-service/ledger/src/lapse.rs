@@ -55,7 +55,7 @@ pub(crate) fn next_lapse(account: &Account, now: Time) -> Option<Lapse> {
     let holds = account.body.holds.iter().map(|hold| {
         let (id, state) = (hold.id, HoldState::Expired);
         let mut changes = vec![Change::Unhold { hold: id, captured: Vec::new(), state }];
-        changes.extend(hold.give_back(hold.amount(), account));
+        changes.extend(hold.unused());
         lapse(TransactionType::HoldExpiry, hold.expire, id, System::Usage, changes)
     });
     let grants = account.body.grants.iter().filter_map(|grant| {

@@ -34,7 +34,7 @@ mod time;
 mod tokens;
 mod transaction;
 
-pub use account::{Account, Balance, Body, CapPeriod, Settings, SpendCap, Status};
+pub use account::{Account, Balance, Body, CapPeriod, Settings, SpendCap, Spending, Status};
 pub use apply::{Applied, Job, Mode, Outcome, Receipt, apply};
 pub use chain::{ChainKey, Link};
 pub use command::{Act, Charge, Command, Credit, Extent, Purpose, Supersede, Work};

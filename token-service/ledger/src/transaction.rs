@@ -157,13 +157,13 @@ pub enum Change {
     },
     /// An entitlement was set.
     Entitle(Box<Entitlement>),
-    /// What counts against the spend caps grew, or shrank (below zero) if the cap's period
-    /// includes the time of the spending.
-    Spend {
+    /// Spent tokens came back: they don't count against the spend caps of the periods that they
+    /// were spent in.
+    Unspend {
         /// Tokens.
         amount: Tokens,
         /// When they were spent.
-        at: Time,
+        spent: Time,
     },
     /// A clawback's new facts.
     Clawback(Box<Clawback>),

@@ -10,7 +10,9 @@ use tokio::sync::watch;
 /// Follows one account.
 #[derive(Debug)]
 pub struct Watch {
+    account: AccountId,
     changes: watch::Receiver<()>,
+    watches: Watches,
 }
 
 impl Watch {
@@ -18,6 +20,18 @@ impl Watch {
     /// count as one. `false`: the service is going away.
     pub async fn changed(&mut self) -> bool {
         self.changes.changed().await.is_ok()
+    }
+}
+
+impl Drop for Watch {
+    /// The last one to follow an account takes its entry away.
+    fn drop(&mut self) {
+        self.watches.with(|followed| {
+            let alone = |it: &watch::Sender<()>| it.receiver_count() <= 1;
+            if followed.accounts.get(&self.account).is_some_and(alone) {
+                followed.accounts.remove(&self.account);
+            }
+        });
     }
 }
 
@@ -35,12 +49,14 @@ struct Followed {
 impl Watches {
     pub(super) fn follow(&self, account: &AccountId) -> Watch {
         self.with(|followed| {
-            if followed.ended {
+            let changes = if followed.ended {
                 // The sender is gone at once, and so the first wait says that it is over.
-                return Watch { changes: watch::channel(()).1 };
-            }
-            let known = followed.accounts.entry(account.clone());
-            Watch { changes: known.or_insert_with(|| watch::channel(()).0).subscribe() }
+                watch::channel(()).1
+            } else {
+                let known = followed.accounts.entry(account.clone());
+                known.or_insert_with(|| watch::channel(()).0).subscribe()
+            };
+            Watch { account: account.clone(), changes, watches: self.clone() }
         })
     }
 
@@ -50,8 +66,8 @@ impl Watches {
                 return;
             }
             for account in changed {
-                if followed.accounts.get(account).is_some_and(|it| it.send(()).is_err()) {
-                    followed.accounts.remove(account);
+                if let Some(followers) = followed.accounts.get(account) {
+                    followers.send_replace(());
                 }
             }
         });

@@ -18,7 +18,7 @@ mod settings;
 mod tests;
 pub mod wire;
 
-pub use ask::{Ask, command};
+pub use ask::{Ask, command, fingerprint};
 pub use batch::Batch;
 pub use fields::{Common, Fields};
 pub use quote::Quote;

@@ -131,7 +131,11 @@ impl Drop for Call {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
         let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(parent: &self.span, ?code, ms, "call is over");
+        if code == Code::Ok {
+            tracing::debug!(parent: &self.span, ?code, ms, "call is over");
+        } else {
+            tracing::info!(parent: &self.span, ?code, ms, "call is over");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     post::{Draft, Leg},
 };
 use crate::{
-    account::{CapPeriod, Settings, SpendCap, Status},
+    account::{Settings, SpendCap, Status},
     command::Command,
     id::System,
     rejection::Rejection,
@@ -43,7 +43,7 @@ impl Book<'_> {
         &mut self,
         command: &Command,
         threshold: Option<Option<Tokens>>,
-        caps: Option<&[(CapPeriod, Tokens)]>,
+        caps: Option<&[SpendCap]>,
         expected: i64,
     ) -> Result<Receipt, Stop> {
         let at = self.now_for(&[&command.account])?;
@@ -58,7 +58,7 @@ impl Book<'_> {
             threshold: threshold.unwrap_or(old.threshold),
             caps: match caps {
                 None => old.caps,
-                Some(caps) => caps.iter().map(|cap| renewed(*cap, &old.caps, at)).collect(),
+                Some(caps) => caps.to_vec(),
             },
         };
         self.change_account(command, at, Change::Settings(Box::new(settings)))
@@ -76,11 +76,4 @@ impl Book<'_> {
         draft.legs.push(Leg::new(&command.account, System::Issuance, vec![change]));
         Ok(self.post(draft))
     }
-}
-
-/// A cap with what is already counted against its period.
-fn renewed((period, limit): (CapPeriod, Tokens), old: &[SpendCap], now: Time) -> SpendCap {
-    let same = old.iter().find(|cap| cap.period == period);
-    let spent = same.map_or(0, |cap| cap.spent_at(now)).max(0);
-    SpendCap { period, limit, spent, start: now.start_of(period) }
 }

@@ -16,7 +16,7 @@ use crate::{
     grant::{Draw, Grant, GrantKind},
     id::{AccountId, System, TransactionId},
     rejection::Rejection,
-    state::{Clawback, Source, Stop, gather},
+    state::{Clawback, Reversal, Source, Stop, gather},
     tokens::{Exact, Tokens, sum},
     transaction::{Change, Transaction, TransactionType},
 };
@@ -128,14 +128,15 @@ impl Book<'_> {
     ) -> Result<Vec<(TransactionId, AccountId, Tokens)>, Stop> {
         let since = self.policy.mature_since(self.now);
         let tips = self.state.tips(&credit.account)?;
-        let recent = tips.iter().filter(|tip| tip.created > since).filter_map(|tip| {
-            let from_it = tip.own().draws().filter(|draw| draw.grant == credit.id);
-            let drawn = sum(from_it.map(|draw| draw.amount));
-            let receipt = tip.other().filter(|_| drawn > 0)?;
-            let found = self.state.account(&receipt.account);
-            Some(found.map(|_| (tip.id, receipt.account.clone(), drawn)))
+        let recent = tips.iter().filter(|tip| {
+            tip.created > since && tip.own().draws().any(|draw| draw.grant == credit.id)
         });
-        gather(recent)
+        gather(recent.filter_map(|tip| {
+            let receiver = tip.other()?.account.clone();
+            let reversed = self.state.account(&receiver).and_then(|_| self.state.reversal(&tip.name()));
+            let drawn = |it: Reversal| still_drawn(tip, it.reversed, credit.id);
+            Some(reversed.map(|it| (tip.id, receiver, drawn(it))))
+        }))
     }
 
     fn put_back(
@@ -197,6 +198,18 @@ impl Book<'_> {
         plan.add(&account.id, Change::Restore(Draw { grant, kind, amount }));
         Ok(())
     }
+}
+
+/// What a tip still draws from the grant after `reversed` of it came back, the last drawn first.
+fn still_drawn(tip: &Transaction, reversed: Tokens, grant: TransactionId) -> Tokens {
+    let draws: Vec<&Draw> = tip.own().draws().collect();
+    let mut gone = reversed;
+    let left = draws.into_iter().rev().map(|draw| {
+        let back = gone.min(draw.amount);
+        gone = gone.minus(back);
+        if draw.grant == grant { draw.amount.minus(back) } else { 0 }
+    });
+    sum(left)
 }
 
 /// What a clawback is about to do.

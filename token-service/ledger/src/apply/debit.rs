@@ -23,11 +23,11 @@ impl Book<'_> {
     ) -> Result<Receipt, Stop> {
         let at = self.now_for(&[&command.account])?;
         let account = self.state.existing(&command.account)?;
+        if purpose == Purpose::Withdrawal && !self.policy.withdrawals {
+            return Err(Rejection::NotEnabled { what: "withdrawals" }.into());
+        }
         may_spend(account)?;
         let (kind, counter, funding) = match (purpose, charge) {
-            (Purpose::Withdrawal, _) if !self.policy.withdrawals => {
-                return Err(Rejection::NotEnabled { what: "withdrawals" }.into());
-            }
             (Purpose::Withdrawal, Charge::Tokens(amount)) => {
                 let funding = give(account, self.policy, *amount, is_mature(self.policy, at))?;
                 (TransactionType::Withdrawal, System::Payouts, funding)
@@ -40,9 +40,7 @@ impl Book<'_> {
         };
 
         let mut changes: Vec<Change> = funding.draws.iter().cloned().map(Change::Draw).collect();
-        if kind == TransactionType::Debit {
-            changes.extend(funding.consequences(charge, account, at));
-        }
+        changes.extend(funding.used(charge, account));
         let mut draft = Draft::of(command, kind, at);
         draft.amount = funding.tokens();
         draft.action = charge.action().map(ToOwned::to_owned);

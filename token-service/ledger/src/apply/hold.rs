@@ -38,7 +38,7 @@ impl Book<'_> {
         within_caps(account, funding.tokens(), at)?;
         let sequence = self.next_sequence(&command.account)?;
 
-        let consequences = funding.consequences(charge, account, at);
+        let used = funding.used(charge, account);
         let mut draft = Draft::of(command, TransactionType::Hold, at);
         draft.amount = funding.tokens();
         draft.action = charge.action().map(ToOwned::to_owned);
@@ -56,7 +56,7 @@ impl Book<'_> {
             state: HoldState::Open,
             captured: 0,
         };
-        let changes = std::iter::once(Change::Hold(Box::new(hold))).chain(consequences).collect();
+        let changes = std::iter::once(Change::Hold(Box::new(hold))).chain(used).collect();
         draft.legs.push(Leg::new(&command.account, System::Usage, changes));
         Ok(self.post(draft))
     }
@@ -75,16 +75,11 @@ impl Book<'_> {
             return Err(Rejection::CaptureExceedsHold { required: captured, held }.into());
         }
 
-        let account = self.state.existing(&command.account)?;
-        let mut changes = vec![Change::Unhold {
+        let changes = vec![Change::Unhold {
             hold: id,
             captured: first(&hold.draws, captured),
             state: HoldState::Captured,
         }];
-        let released = held.minus(captured);
-        if released > 0 {
-            changes.extend(hold.give_back(released, account));
-        }
         let mut draft = Draft::of(command, TransactionType::Capture, at);
         draft.amount = captured;
         draft.action.clone_from(&hold.action);
@@ -103,10 +98,9 @@ impl Book<'_> {
         let at = self.now_for(&[&command.account])?;
         let hold = self.open_hold(command, id)?;
 
-        let account = self.state.existing(&command.account)?;
         let (captured, state) = (Vec::new(), HoldState::Released);
         let mut changes = vec![Change::Unhold { hold: id, captured, state }];
-        changes.extend(hold.give_back(hold.amount(), account));
+        changes.extend(hold.unused());
         let mut draft = Draft::of(command, TransactionType::Release, at);
         draft.amount = hold.amount();
         draft.related = Some(id);

@@ -1,6 +1,6 @@
 //! Posting: the one place where transactions come into being.
 
-use super::{Book, Receipt, receipt};
+use super::{Book, Receipt};
 use crate::{
     account::Account,
     command::Command,
@@ -131,7 +131,10 @@ impl Book<'_> {
             entries: Vec::with_capacity(draft.legs.len()),
         };
         let mut touched = Vec::with_capacity(draft.legs.len());
-        for leg in draft.legs {
+        let own = transaction.account.clone();
+        // An account that nothing happens to has no entry, unless it is its own command.
+        let legs = draft.legs.into_iter();
+        for leg in legs.filter(|leg| leg.account == own || !leg.changes.is_empty()) {
             let (account, entry) = self.fold(&transaction, leg);
             touched.push(account);
             transaction.entries.push(entry);
@@ -151,7 +154,7 @@ impl Book<'_> {
             self.keep(account, &transaction);
         }
         self.state.transactions.put(&transaction.name(), Some(Arc::clone(&transaction)));
-        receipt(&transaction)
+        Receipt::of(&transaction)
     }
 
     /// Applies one leg to a copy of its account. Tokens that become free pay off debt first.

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{
     command::Command,
-    entitlement::Entitled,
     grant::Draw,
     id::{AccountId, System, TransactionId},
     rejection::Rejection,
@@ -94,19 +93,22 @@ impl Book<'_> {
         complete: bool,
     ) -> Result<Leg, Stop> {
         let mut changes = self.restores(original, part)?;
-        let account = self.state.existing(&original.account)?;
         let quota = original.entitled.as_ref().zip(original.action.as_ref());
-        if let Some((entitled, action)) = quota.filter(|_| complete) {
-            let quantity = 0_i64.minus(entitled.quantity);
-            let entitled = Entitled { quantity, ..entitled.clone() };
-            changes.push(Change::Use { action: action.clone(), entitled });
-        }
-        let capped = !account.body.settings.caps.is_empty() && part.amount > 0;
-        if capped && original.kind != TransactionType::Withdrawal {
-            let (amount, at) = (0_i64.minus(part.amount), original.created);
-            changes.push(Change::Spend { amount, at });
+        let returned = quota.filter(|_| complete).map(|(entitled, action)| entitled.returned(action));
+        changes.extend(returned);
+        if part.amount > 0 && original.kind != TransactionType::Withdrawal {
+            changes.push(Change::Unspend { amount: part.amount, spent: self.spent_at(original)? });
         }
         Ok(Leg::new(&original.account, counter, changes))
+    }
+
+    /// When the original's tokens began to count against spend caps: a capture's when they were
+    /// held.
+    fn spent_at(&self, original: &Transaction) -> Result<Time, Stop> {
+        let hold = original.related.filter(|_| original.kind == TransactionType::Capture);
+        let Some(hold) = hold else { return Ok(original.created) };
+        let ended = self.state.ended_hold(&(original.account.clone(), hold))?;
+        Ok(ended.map_or(original.created, |hold| hold.created))
     }
 
     /// Tokens leave the grant that the credit made, if they are still there.
@@ -131,10 +133,7 @@ impl Book<'_> {
         let fee = fee_until(part.end()).minus(fee_until(part.before));
         let mut restored = self.restores(original, part)?;
         let taken = self.rest_of(receiver, original.id, part.amount.minus(fee))?;
-        if !self.state.existing(payer)?.body.settings.caps.is_empty() {
-            let (amount, at) = (0_i64.minus(part.amount), original.created);
-            restored.push(Change::Spend { amount, at });
-        }
+        restored.push(Change::Unspend { amount: part.amount, spent: original.created });
         let payer_leg = Leg {
             account: payer.clone(),
             counter: receiver.clone(),

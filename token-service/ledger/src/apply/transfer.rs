@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     command::Command,
-    funding::{give, may_spend, spending, within_caps},
+    funding::{give, may_spend, within_caps},
     grant::{Grant, GrantKind},
     id::{AccountId, System},
     rejection::Rejection,
@@ -40,15 +40,13 @@ impl Book<'_> {
 
         let fee = share(amount, self.policy.transfers.fee_basis_points, WHOLE);
         let received = amount.minus(fee);
-        let mut paid: Vec<Change> = funding.draws.into_iter().map(Change::Draw).collect();
-        paid.extend(spending(payer, amount, at));
         let mut draft = Draft::of(command, TransactionType::Transfer, at);
         draft.amount = amount;
         draft.legs.push(Leg {
             account: command.account.clone(),
             counter: to.clone(),
             split: fee_split(0_i64.minus(fee)),
-            changes: paid,
+            changes: funding.draws.into_iter().map(Change::Draw).collect(),
         });
         let earned = Grant {
             id: command.wanted_id(),
@@ -71,7 +69,7 @@ impl Book<'_> {
             account: to.clone(),
             counter: command.account.clone(),
             split: None,
-            changes: if received > 0 { vec![Change::Open(Box::new(earned))] } else { Vec::new() },
+            changes: (received > 0).then(|| Change::Open(Box::new(earned))).into_iter().collect(),
         });
         Ok(self.post(draft))
     }

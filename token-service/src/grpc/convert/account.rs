@@ -65,7 +65,7 @@ pub fn account(of: &Account, now: Time) -> v1::Account {
     let caps = of.body.settings.caps.iter().map(|cap| v1::SpendCap {
         period: cap_period(cap.period).into(),
         limit: cap.limit,
-        spent: cap.spent_at(now),
+        spent: of.body.spending.in_period(cap.period, now),
     });
     v1::Account {
         account_id: of.id.to_string(),

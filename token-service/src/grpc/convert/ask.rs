@@ -6,7 +6,7 @@ mod versioned;
 
 use super::fields::{Common, Fields};
 use crate::grpc::fingerprint;
-use ledger::{Act, Command, Mode, Receipt};
+use ledger::{Act, Command, Fingerprint, Mode, Receipt};
 use proto::{catalog::Catalog, reason::Error};
 
 /// A request that is one command.
@@ -57,8 +57,13 @@ pub(super) fn read<R: Ask>(request: &R, fields: &mut Fields<'_>, actor: &str) ->
         key: Some(key?),
         act: act?,
         note: note?,
-        fingerprint: fingerprint::of(R::METHOD, actor, request),
+        fingerprint: fingerprint(request, actor),
     })
+}
+
+/// What the request asked, field by field.
+pub fn fingerprint<R: Ask>(request: &R, actor: &str) -> Fingerprint {
+    fingerprint::of(R::METHOD, actor, request)
 }
 
 /// The RPC's name and what all ten requests have in common.

@@ -2,7 +2,7 @@
 //! from asking once.
 
 use super::fields::{Fields, TEXT_CHARS_MAX};
-use ledger::{Act, BALANCE_MAX, CapPeriod, Command, Fingerprint, Note, Status, Tokens};
+use ledger::{Act, BALANCE_MAX, SpendCap, Command, Fingerprint, Note, Status};
 use proto::{catalog::Catalog, reason::Error, v1};
 
 /// The command that gives an account a status; `note` says why.
@@ -65,15 +65,15 @@ fn settings(request: &v1::UpdateAccountRequest, fields: &mut Fields<'_>) -> Opti
     Some(Act::SetSettings { threshold: threshold?, caps: caps?, expected: expected? })
 }
 
-fn spend_caps(caps: &[v1::SpendCap], fields: &mut Fields<'_>) -> Option<Vec<(CapPeriod, Tokens)>> {
-    let mut read: Vec<(CapPeriod, Tokens)> = Vec::new();
+fn spend_caps(caps: &[v1::SpendCap], fields: &mut Fields<'_>) -> Option<Vec<SpendCap>> {
+    let mut read: Vec<SpendCap> = Vec::new();
     for (index, cap) in caps.iter().enumerate() {
         let at = |field: &str| format!("spend_caps.caps[{index}].{field}");
         let limit = fields.within_range(&at("limit"), cap.limit, 0, BALANCE_MAX);
         let period = fields.cap_period(&at("period"), cap.period)?;
-        let first = read.iter().all(|(known, _)| *known != period);
+        let first = read.iter().all(|known| known.period != period);
         fields.check(first, &at("period"), "give at most one cap per period")?;
-        read.push((period, limit?));
+        read.push(SpendCap { period, limit: limit? });
     }
     Some(read)
 }
