@@ -92,7 +92,7 @@ fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
         Err(cause) => return Err(KeyError::File { path: path.to_owned(), cause }),
     };
     let damaged = |why: String| KeyError::Damaged { path: path.to_owned(), why };
-    text.parse().map(Some).map_err(|why| damaged(why.to_string()))
+    text.parse().map(Some).map_err(damaged)
 }
 
 fn make(path: &Path) -> Result<ChainKeys, KeyError> {

@@ -38,6 +38,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long streams that know that the service goes away have to say so.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// Why the service doesn't come up.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -72,6 +75,7 @@ pub struct Running {
     pub economy: String,
     api: Api,
     drain: CancellationToken,
+    ending: CancellationToken,
     stop: CancellationToken,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     committing: JoinHandle<()>,
@@ -99,6 +103,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
     let api = Api::new(committer.clone(), store.clone(), clock.clone(), catalog, policy);
 
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+    let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
     let interval = Duration::from_millis(config.sweep_interval_ms);
     tasks.spawn(sweeper::run(store.clone(), committer, clock, interval, stop.clone()));
@@ -119,9 +124,10 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
     let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
+    let timeout_max = Duration::from_millis(config.request_timeout_ms_max);
     let (v1, v1alpha) = reflection(config.reflection)?.unzip();
     let router = Server::builder()
-        .layer(RequestLayer::new(Duration::from_millis(config.request_timeout_ms_max)))
+        .layer(RequestLayer::new(timeout_max, ending.clone()))
         .max_concurrent_streams(config.concurrent_streams_max)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
@@ -137,7 +143,18 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
     #[expect(clippy::disallowed_methods, reason = "`Running::stop` waits for this handle")]
     let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, draining));
     let drain_timeout = Duration::from_millis(config.drain_timeout_ms);
-    Ok(Running { address, economy, api, drain, stop, server, committing, tasks, drain_timeout })
+    Ok(Running {
+        address,
+        economy,
+        api,
+        drain,
+        ending,
+        stop,
+        server,
+        committing,
+        tasks,
+        drain_timeout,
+    })
 }
 
 impl Running {
@@ -149,10 +166,14 @@ impl Running {
 
     /// Goes down in order: not healthy, no new connections, streams ended, accepted calls answered,
     /// accepted commands committed. Whether all of it was done in time.
-    pub async fn stop(self) -> bool {
+    pub async fn stop(mut self) -> bool {
         self.drain.cancel();
         self.api.committer().end_watches();
-        let answered = timeout(self.drain_timeout, self.server).await.is_ok();
+        let mut answered = timeout(FAREWELL, &mut self.server).await.is_ok();
+        if !answered {
+            self.ending.cancel();
+            answered = timeout(self.drain_timeout, self.server).await.is_ok();
+        }
         self.stop.cancel();
         self.api.committer().close();
         let committed = timeout(self.drain_timeout, self.committing).await.is_ok();

@@ -6,16 +6,18 @@ use crate::{committer::Failure, telemetry};
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
+use prost::bytes::Bytes;
 use proto::{deadline, reason::Error, v1::ErrorReason};
 use std::{
     convert::Infallible,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
@@ -35,16 +37,18 @@ pub fn request_id() -> Option<String> {
 }
 
 /// Wraps the services of a server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RequestLayer {
     timeout_max: Duration,
+    ending: CancellationToken,
 }
 
 impl RequestLayer {
     /// No call may take longer than this until its answer begins, whatever its caller says.
+    /// Streams that are still open when `ending` is cancelled end then.
     #[must_use]
-    pub fn new(timeout_max: Duration) -> Self {
-        Self { timeout_max }
+    pub fn new(timeout_max: Duration, ending: CancellationToken) -> Self {
+        Self { timeout_max, ending }
     }
 }
 
@@ -52,7 +56,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, timeout_max: self.timeout_max }
+        RequestService { inner, timeout_max: self.timeout_max, ending: self.ending.clone() }
     }
 }
 
@@ -61,6 +65,7 @@ impl<S> Layer<S> for RequestLayer {
 pub struct RequestService<S> {
     inner: S,
     timeout_max: Duration,
+    ending: CancellationToken,
 }
 
 impl<S> Service<Request<Body>> for RequestService<S>
@@ -86,6 +91,7 @@ where
         let patience = patience.unwrap_or(self.timeout_max).min(self.timeout_max);
         let call = Call { id: id.clone(), span: span.clone(), began: Instant::now(), code: None };
         tracing::debug!(parent: &span, "call begins");
+        let ending = self.ending.clone();
 
         let answer = self.inner.call(request);
         let answer = AssertUnwindSafe(answer).catch_unwind();
@@ -100,7 +106,8 @@ where
             call.read(response.headers());
             let (mut head, body) = response.into_parts();
             head.headers.insert("x-request-id", name);
-            Ok(Response::from_parts(head, Body::new(Answer { call, body })))
+            let body = Answer { call, body: Some(body), ending, ended: None };
+            Ok(Response::from_parts(head, Body::new(body)))
         };
         Box::pin(REQUEST_ID.scope(id, answer).instrument(span))
     }
@@ -142,20 +149,41 @@ impl Drop for Call {
 /// An answer on its way: its code is in its headers or comes behind it.
 struct Answer {
     call: Call,
-    body: Body,
+    /// `None` once it was ended.
+    body: Option<Body>,
+    ending: CancellationToken,
+    /// Waits for the end; only streams have to wait at all.
+    ended: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Answer {
+    /// The last frame of a stream that goes on while the service goes away.
+    fn end(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let ending = &self.ending;
+        let ended = self.ended.get_or_insert_with(|| Box::pin(ending.clone().cancelled_owned()));
+        ready!(ended.as_mut().poll(context));
+        self.body = None;
+        let status = Status::from(status::failed(&Failure::Draining));
+        self.call.code = Some(status.code());
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
+    }
 }
 
 impl http_body::Body for Answer {
-    type Data = prost::bytes::Bytes;
+    type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        let Self { call, body } = &mut *self;
+        let Self { call, body: Some(body), .. } = &mut *self else { return Poll::Ready(None) };
         let poll = || call.span.in_scope(|| Pin::new(body).poll_frame(context));
         let frame = REQUEST_ID.sync_scope(call.id.clone(), poll);
+        if frame.is_pending() {
+            return self.end(context);
+        }
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(trailers) = frame.trailers_ref()
         {
@@ -165,10 +193,10 @@ impl http_body::Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
 }
