@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most entitlements one account keeps; expired ones make room for new ones.
-pub(crate) const ENTITLEMENTS_MAX: usize = 32;
+pub(crate) const ENTITLEMENTS_MAX: i64 = 32;
 
 /// What an entitlement allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

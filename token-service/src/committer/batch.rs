@@ -97,6 +97,7 @@ impl Batcher {
                 backoff *= 2;
             }
         }
+        tracing::error!(jobs = jobs.len(), "gave a batch up: the database stays unavailable");
         Err(Failure::StoreUnavailable)
     }
 

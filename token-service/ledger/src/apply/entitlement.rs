@@ -36,8 +36,8 @@ impl Book<'_> {
                 Some(_) => {}
                 None => {
                     let active = account.body.entitlements.iter().filter(|it| it.is_active(at));
-                    if active.count() >= ENTITLEMENTS_MAX {
-                        let (limit, maximum) = (Limit::Entitlements, 32);
+                    if i64::try_from(active.count()).is_ok_and(|it| it >= ENTITLEMENTS_MAX) {
+                        let (limit, maximum) = (Limit::Entitlements, ENTITLEMENTS_MAX);
                         return Err(Rejection::LimitExceeded { limit, maximum, retry: None }.into());
                     }
                 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The most holds that an account may have open at once.
-const HOLDS_MAX: usize = 1_000;
+const HOLDS_MAX: i64 = 1_000;
 
 impl Book<'_> {
     pub(super) fn create_hold(
@@ -29,8 +29,8 @@ impl Book<'_> {
         let at = self.now_for(&[&command.account])?;
         let account = self.state.existing(&command.account)?;
         may_spend(account)?;
-        if account.body.holds.len() >= HOLDS_MAX {
-            let (limit, maximum) = (Limit::Holds, 1_000);
+        if i64::try_from(account.body.holds.len()).is_ok_and(|open| open >= HOLDS_MAX) {
+            let (limit, maximum) = (Limit::Holds, HOLDS_MAX);
             let retry = account.body.holds.iter().map(|hold| hold.expire).min();
             return Err(Rejection::LimitExceeded { limit, maximum, retry }.into());
         }
