@@ -7,7 +7,7 @@ use crate::{
     hold::Hold,
     id::{AccountId, System, TransactionId},
     time::Time,
-    tokens::{Exact, Tokens, sum},
+    tokens::{Exact, Tokens, is_default, sum},
     transaction::{Change, TransactionType},
 };
 use serde::{Deserialize, Serialize};
@@ -154,43 +154,43 @@ pub struct Account {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     /// Grants that are scheduled or have tokens left, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub grants: Vec<Grant>,
     /// Open holds, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub holds: Vec<Hold>,
     /// Entitlements, one per source.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub entitlements: Vec<Entitlement>,
     /// Tokens owed after a clawback.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub debt: Tokens,
     /// What an operator sets.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub settings: Settings,
     /// Changes of status and settings so far.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub version: i64,
     /// What counts against spend caps, whether there are any or not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub spending: Spending,
     /// Tokens ever purchased, less reversals.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub purchased: Tokens,
     /// Tokens ever spent by debits and captures, less reversals.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub spent: Tokens,
     /// Tokens ever received from others, less reversals.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub earned: Tokens,
     /// Tokens of all grants ever.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub received: Tokens,
     /// Whether it had its trial.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tried: bool,
     /// Whether it ever bought tokens or a plan.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bought: bool,
 }
 
@@ -250,7 +250,13 @@ impl Account {
     /// # Panics
     /// When the changes don't fit the account: that is a bug in whoever made them, or an entry that
     /// was edited behind the service's back.
-    pub fn fold(&mut self, kind: TransactionType, counter: &AccountId, at: Time, changes: &[Change]) {
+    pub fn fold(
+        &mut self,
+        kind: TransactionType,
+        counter: &AccountId,
+        at: Time,
+        changes: &[Change],
+    ) {
         for change in changes {
             self.change(kind, counter, at, change);
         }
@@ -367,9 +373,8 @@ impl Account {
     }
 
     fn use_quota(&mut self, action: &str, entitled: &Entitled) {
-        let same = |it: &&mut Entitlement| {
-            it.source == entitled.source && it.period == entitled.period
-        };
+        let same =
+            |it: &&mut Entitlement| it.source == entitled.source && it.period == entitled.period;
         if let Some(entitlement) = self.body.entitlements.iter_mut().find(same) {
             let used = entitlement.used.entry(action.to_owned()).or_default();
             *used = used.plus(entitled.quantity).max(0);

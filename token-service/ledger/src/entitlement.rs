@@ -1,6 +1,10 @@
 //! Entitlements: what may be used without tokens.
 
-use crate::{time::Time, tokens::Exact, transaction::Change};
+use crate::{
+    time::Time,
+    tokens::{Exact, is_default},
+    transaction::Change,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,13 +31,13 @@ pub struct Entitlement {
     /// What it allows.
     pub benefit: Benefit,
     /// The period that the units are counted in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub period: Option<Time>,
     /// The right ends here; `None`: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub expire: Option<Time>,
     /// Units used in the period.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub used: BTreeMap<String, i64>,
 }
 
@@ -45,7 +49,7 @@ pub struct Entitled {
     /// Units of the action; tokens when a charge by amount is covered.
     pub quantity: i64,
     /// The period that the units were counted in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub period: Option<Time>,
 }
 

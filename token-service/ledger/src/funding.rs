@@ -33,10 +33,9 @@ impl Funding {
         let (entitled, action) = self.entitled.as_ref().zip(charge.action())?;
         let counted = |it: &&Entitlement| matches!(it.benefit, Benefit::Quota(_));
         let mut known = account.body.entitlements.iter().filter(counted);
-        known.any(|it| it.source == entitled.source).then(|| Change::Use {
-            action: action.to_owned(),
-            entitled: entitled.clone(),
-        })
+        known
+            .any(|it| it.source == entitled.source)
+            .then(|| Change::Use { action: action.to_owned(), entitled: entitled.clone() })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     id::TransactionId,
     time::Time,
-    tokens::{Exact, Tokens},
+    tokens::{Exact, Tokens, is_default},
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,46 +80,38 @@ pub struct Grant {
     /// Where the tokens came from.
     pub kind: GrantKind,
     /// Smaller goes first.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub priority: i32,
     /// Tokens it began with.
     pub amount: Tokens,
     /// The part of `amount` that was carried over from the grant it superseded.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub carried: Tokens,
     /// Tokens not spent, held ones included.
     pub remaining: Tokens,
     /// Tokens of it that open holds reserve.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held: Tokens,
     /// Granted, but not effective yet: its tokens are not posted before this time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub scheduled: Option<Time>,
     /// When it was to become effective, if later than it was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub effective: Option<Time>,
     /// When its unheld rest lapses; `None`: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub expire: Option<Time>,
     /// Actions it may pay for; empty: everything.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub actions: Vec<String>,
     /// What was paid for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cost: Option<Money>,
     /// The caller's reference.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub reference: String,
     /// When it was made.
     pub created: Time,
-}
-
-fn is_zero(number: &i32) -> bool {
-    *number == 0
-}
-
-fn is_none(tokens: &Tokens) -> bool {
-    *tokens == 0
 }
 
 impl Grant {

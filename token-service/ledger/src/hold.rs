@@ -5,7 +5,7 @@ use crate::{
     grant::Draw,
     id::TransactionId,
     time::Time,
-    tokens::{Tokens, sum},
+    tokens::{Tokens, is_default, sum},
     transaction::Change,
 };
 use serde::{Deserialize, Serialize};
@@ -47,13 +47,13 @@ pub struct Hold {
     /// What it reserves, in the order in which it would be spent.
     pub draws: Vec<Draw>,
     /// The action it was made for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub action: Option<String>,
     /// How many of the action.
     #[serde(default)]
     pub quantity: i64,
     /// What an entitlement covers of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub entitled: Option<Entitled>,
     /// When it was made.
     pub created: Time,

@@ -49,7 +49,8 @@ impl Lapse {
 pub(crate) fn next_lapse(account: &Account, now: Time) -> Option<Lapse> {
     let activations = account.body.grants.iter().filter_map(|grant| {
         let activate = || vec![Change::Activate(grant.id)];
-        let lapse = |at| lapse(TransactionType::Activation, at, grant.id, System::Issuance, activate());
+        let lapse =
+            |at| lapse(TransactionType::Activation, at, grant.id, System::Issuance, activate());
         grant.scheduled.map(lapse)
     });
     let holds = account.body.holds.iter().map(|hold| {

@@ -50,4 +50,6 @@ pub use rejection::{Limit, Rejection};
 pub use state::{Clawback, Reversal, Source, State};
 pub use time::Time;
 pub use tokens::{AMOUNT_MAX, BALANCE_MAX, Tokens};
-pub use transaction::{Change, Entry, EntryId, Fingerprint, Note, Split, Transaction, TransactionType};
+pub use transaction::{
+    Change, Entry, EntryId, Fingerprint, Note, Split, Transaction, TransactionType,
+};

@@ -39,3 +39,8 @@ pub(crate) fn share(whole: Tokens, part: Tokens, of: Tokens) -> Tokens {
         .and_then(|quotient| quotient.try_into().ok())
         .expect("a share is no larger than the whole")
 }
+
+/// What rows leave out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

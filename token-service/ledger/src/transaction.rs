@@ -292,9 +292,10 @@ impl Transaction {
     /// The hold that it made.
     #[must_use]
     pub fn hold(&self) -> Option<&Hold> {
-        self.own().changes.iter().find_map(|change| {
-            if let Change::Hold(hold) = change { Some(&**hold) } else { None }
-        })
+        self.own()
+            .changes
+            .iter()
+            .find_map(|change| if let Change::Hold(hold) = change { Some(&**hold) } else { None })
     }
 
     /// The facts of the clawback that it set.

@@ -133,18 +133,14 @@ impl Book<'_> {
         });
         gather(recent.filter_map(|tip| {
             let receiver = tip.other()?.account.clone();
-            let reversed = self.state.account(&receiver).and_then(|_| self.state.reversal(&tip.name()));
+            let reversed =
+                self.state.account(&receiver).and_then(|_| self.state.reversal(&tip.name()));
             let drawn = |it: Reversal| still_drawn(tip, it.reversed, credit.id);
             Some(reversed.map(|it| (tip.id, receiver, drawn(it))))
         }))
     }
 
-    fn put_back(
-        &self,
-        credit: &Transaction,
-        amount: Tokens,
-        plan: &mut Plan,
-    ) -> Result<(), Stop> {
+    fn put_back(&self, credit: &Transaction, amount: Tokens, plan: &mut Plan) -> Result<(), Stop> {
         let owner = &credit.account;
         let account = self.state.existing(owner)?;
         gather(plan.sources.iter().map(|source| match source {

@@ -114,10 +114,8 @@ impl Book<'_> {
         let lapsed = posted.minus(carried.min(posted));
         Ok(Rollover {
             carried,
-            lapsed: (lapsed > 0).then(|| Split {
-                account: System::Expiry.id(),
-                amount: 0_i64.minus(lapsed),
-            }),
+            lapsed: (lapsed > 0)
+                .then(|| Split { account: System::Expiry.id(), amount: 0_i64.minus(lapsed) }),
             changes: vec![Change::Draw(old.draw(rest))],
         })
     }

@@ -94,7 +94,8 @@ impl Book<'_> {
     ) -> Result<Leg, Stop> {
         let mut changes = self.restores(original, part)?;
         let quota = original.entitled.as_ref().zip(original.action.as_ref());
-        let returned = quota.filter(|_| complete).map(|(entitled, action)| entitled.returned(action));
+        let returned =
+            quota.filter(|_| complete).map(|(entitled, action)| entitled.returned(action));
         changes.extend(returned);
         if part.amount > 0 && original.kind != TransactionType::Withdrawal {
             changes.push(Change::Unspend { amount: part.amount, spent: self.spent_at(original)? });
