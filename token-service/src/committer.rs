@@ -16,8 +16,10 @@
 //! one is told INTERNAL.
 
 mod batch;
+mod trouble;
 mod watch;
 
+pub use trouble::Trouble;
 pub use watch::Watch;
 
 use crate::{clock::Clock, store::Store};
@@ -29,6 +31,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use watch::Watches;
 
 /// Why a job has no outcomes.
@@ -64,13 +67,21 @@ pub struct Committer {
     room: Arc<Semaphore>,
     closed: CancellationToken,
     watches: Watches,
+    trouble: Trouble,
 }
 
-/// A job, whoever waits for it, and its room in the queue.
+/// A job and whoever waits for it.
 #[derive(Debug)]
 struct Submission {
     job: Job,
+    waiting: Waiting,
+}
+
+/// Whoever waits, the span of their request, and their room in the queue.
+#[derive(Debug)]
+struct Waiting {
     answer: oneshot::Sender<Result<Vec<Outcome>, Failure>>,
+    span: Span,
     _room: OwnedSemaphorePermit,
 }
 
@@ -87,12 +98,13 @@ impl Committer {
         let (queue, submissions) = mpsc::channel(limits.queue_commands_max);
         let watches = Watches::default();
         let closed = CancellationToken::new();
-        let batcher = Batcher::new(store, policy, key, clock, watches.clone());
+        let trouble = Trouble::default();
+        let batcher = Batcher::new(store, policy, key, clock, watches.clone(), trouble.clone());
         #[expect(clippy::disallowed_methods, reason = "whoever drains waits for this handle")]
         let task =
             tokio::spawn(run(batcher, submissions, closed.clone(), limits.batch_commands_max));
         let room = Arc::new(Semaphore::new(limits.queue_commands_max));
-        (Self { queue, room, closed, watches }, task)
+        (Self { queue, room, closed, watches, trouble }, task)
     }
 
     /// Submits a job and waits for its outcomes, one per command (fewer for an atomic job that was
@@ -108,7 +120,8 @@ impl Committer {
             TryAcquireError::Closed => Failure::Draining,
         })?;
         let (answer, outcomes) = oneshot::channel();
-        let submission = Submission { job, answer, _room: room };
+        let waiting = Waiting { answer, span: Span::current(), _room: room };
+        let submission = Submission { job, waiting };
         self.queue.send(submission).await.map_err(|_| Failure::Draining)?;
         outcomes.await.unwrap_or(Err(Failure::Internal))
     }
@@ -117,6 +130,12 @@ impl Committer {
     #[must_use]
     pub fn watch(&self, account: &AccountId) -> Watch {
         self.watches.follow(account)
+    }
+
+    /// Whether the database takes what is committed.
+    #[must_use]
+    pub fn trouble(&self) -> &Trouble {
+        &self.trouble
     }
 
     /// Takes on nothing more. What was accepted is finished and answered.
@@ -144,8 +163,15 @@ async fn run(
         let first = match waiting {
             Some(submission) => submission,
             None => tokio::select! {
-                Some(submission) = submissions.recv() => submission,
-                () = closed.cancelled() => return,
+                submission = submissions.recv() => match submission {
+                    Some(submission) => submission,
+                    None => return,
+                },
+                // What is in the queue is still taken out; what comes later is turned away.
+                () = closed.cancelled(), if !submissions.is_closed() => {
+                    submissions.close();
+                    continue;
+                }
             },
         };
         let mut commands = first.job.commands.len();

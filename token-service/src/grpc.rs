@@ -27,7 +27,8 @@ use crate::{
 };
 use convert::Ask;
 use ledger::{
-    Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time, TransactionId,
+    Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
+    TransactionId,
 };
 use proto::{catalog::Catalog, reason::Error};
 use std::sync::Arc;
@@ -91,9 +92,8 @@ impl Api {
         let first = self.store.transaction(&(account, id)).await;
         let first = first.map_err(|error| status::unread(&error))?;
         let asked = convert::fingerprint(request, ACTOR);
-        let same = first.filter(|first| {
-            first.key == common.idempotency_key && first.fingerprint == asked
-        });
+        let same =
+            first.filter(|first| first.key == common.idempotency_key && first.fingerprint == asked);
         Ok(same.map(|first| Receipt::replay(&Arc::new(first))))
     }
 

@@ -1,7 +1,9 @@
 //! `grpc.health.v1`: NOT_SERVING without a database and while draining, per service.
 
-use crate::store::Store;
-use proto::v1::{admin_service_server::SERVICE_NAME as ADMIN, token_service_server::SERVICE_NAME as TOKEN};
+use crate::{committer::Trouble, store::Store};
+use proto::v1::{
+    admin_service_server::SERVICE_NAME as ADMIN, token_service_server::SERVICE_NAME as TOKEN,
+};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -13,19 +15,24 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reports the database's health until the service drains, and then that.
-pub async fn run(store: Store, reporter: HealthReporter, drain: CancellationToken) {
+pub async fn run(
+    store: Store,
+    trouble: Trouble,
+    reporter: HealthReporter,
+    drain: CancellationToken,
+) {
     let mut healthy = true;
     report(&reporter, ServingStatus::Serving).await;
     while !drain.is_cancelled() {
         let answered = tokio::time::timeout(PING_TIMEOUT, store.ping()).await;
-        let now_healthy = matches!(answered, Ok(Ok(())));
+        let now_healthy = matches!(answered, Ok(Ok(()))) && !trouble.is_there();
         if now_healthy != healthy && !drain.is_cancelled() {
             healthy = now_healthy;
             if healthy {
-                tracing::info!("the database answers again");
+                tracing::info!("the database is there again");
                 report(&reporter, ServingStatus::Serving).await;
             } else {
-                tracing::error!("the database doesn't answer: not serving");
+                tracing::error!("the database can't be read or written: not serving");
                 report(&reporter, ServingStatus::NotServing).await;
             }
         }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use token_service::{
     clock::Clock,
-    config::{Config, Invocation},
+    config::{Config, Database, Invocation},
     serve,
     store::Store,
     telemetry, welcome,
@@ -50,6 +50,11 @@ async fn run(config: &Config) -> Result<ExitCode, Failed> {
 }
 
 async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {
+    let Database::Sqlite(file) = &config.database;
+    if check && !file.exists() {
+        println!("pending: there is no database yet");
+        return Ok(ExitCode::FAILURE);
+    }
     let store = Store::open(&config.database).await?;
     let pending = store.migrations().await?.pending;
     for migration in &pending {

@@ -106,9 +106,10 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
     let interval = Duration::from_millis(config.sweep_interval_ms);
+    let trouble = committer.trouble().clone();
     tasks.spawn(sweeper::run(store.clone(), committer, clock, interval, stop.clone()));
     let (reporter, health) = tonic_health::server::health_reporter();
-    tasks.spawn(health::run(store, reporter, drain.clone()));
+    tasks.spawn(health::run(store, trouble, reporter, drain.clone()));
 
     let address = config.listen;
     let listen = async {

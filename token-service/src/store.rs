@@ -291,11 +291,7 @@ impl Writer {
     ///
     /// # Errors
     /// If they can't be read.
-    pub async fn load(
-        &mut self,
-        needs: &Footprint,
-        tips_since: Time,
-    ) -> Result<State, StoreError> {
+    pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
         match self {
             Self::Sqlite(writer) => writer.load(needs, tips_since).await,
         }

@@ -5,11 +5,12 @@
 //! replica: what one has swept the others find done.
 
 use crate::{clock::Clock, committer::Committer, store::Store};
-use ledger::{Act, AccountId, Command, Fingerprint, Job, Mode, Note};
+use futures::future::join_all;
+use ledger::{AccountId, Act, Command, Fingerprint, Job, Mode, Note};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Accounts swept by one job.
+/// Accounts swept at once.
 const SWEEP_ACCOUNTS_MAX: usize = 256;
 
 /// Sweeps every `interval` until it is told to stop.
@@ -43,23 +44,23 @@ async fn sweep(store: &Store, committer: &Committer, clock: &Clock) -> bool {
     if due.is_empty() {
         return false;
     }
+    // A job each, so that one account that can't be swept doesn't keep the others from it.
     let accounts = due.len();
-    let commands = due.into_iter().map(command).collect();
-    match committer.submit(Job { commands, mode: Mode::Independent }).await {
-        Ok(_) => accounts == SWEEP_ACCOUNTS_MAX,
-        Err(failure) => {
-            tracing::warn!(%failure, accounts, "the sweeper couldn't post what is due");
-            false
-        }
+    let jobs = due.into_iter().map(|account| committer.submit(job(account)));
+    let failed = join_all(jobs).await.into_iter().filter(Result::is_err).count();
+    if failed > 0 {
+        tracing::warn!(failed, accounts, "the sweeper couldn't post what is due");
     }
+    failed == 0 && accounts == SWEEP_ACCOUNTS_MAX
 }
 
-fn command(account: AccountId) -> Command {
-    Command {
+fn job(account: AccountId) -> Job {
+    let command = Command {
         account,
         key: None,
         act: Act::Sweep,
         note: Note::default(),
         fingerprint: Fingerprint::default(),
-    }
+    };
+    Job { commands: vec![command], mode: Mode::Independent }
 }

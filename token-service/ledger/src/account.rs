@@ -2,7 +2,7 @@
 
 use crate::{
     chain::Link,
-    entitlement::{Entitled, Entitlement},
+    entitlement::{ENTITLEMENTS_KEPT_MAX, Entitled, Entitlement},
     grant::{Draw, Grant, GrantKind},
     hold::Hold,
     id::{AccountId, System, TransactionId},
@@ -275,6 +275,10 @@ impl Account {
         match change {
             Change::Open(grant) => self.open(grant),
             Change::Activate(id) => self.grant_mut(*id).scheduled = None,
+            Change::End(id) => {
+                let grant = self.grant_mut(*id);
+                grant.expire = Some(grant.expire.map_or(at, |expire| expire.min(at)));
+            }
             Change::Draw(draw) => {
                 self.grant_mut(draw.grant).take(draw.amount);
                 self.count_draw(kind, counter, at, draw);
@@ -331,6 +335,7 @@ impl Account {
         self.body.bought |= grant.is_paid() || grant.kind == GrantKind::Allowance;
         if self.status == Status::Closed {
             self.status = Status::Active;
+            self.body.version = self.body.version.plus(1);
         }
         self.body.grants.push(grant.clone());
     }
@@ -392,7 +397,13 @@ impl Account {
                 }
                 *old = new;
             }
-            None => self.body.entitlements.push(new),
+            None => {
+                if self.body.entitlements.len() >= ENTITLEMENTS_KEPT_MAX {
+                    let ended = self.body.entitlements.iter().filter_map(|it| it.expire).min();
+                    self.body.entitlements.retain(|it| it.expire.is_none() || it.expire > ended);
+                }
+                self.body.entitlements.push(new);
+            }
         }
     }
 

@@ -121,24 +121,29 @@ impl Book<'_> {
             Mode::DryRun => (false, true),
             Mode::AtomicDryRun => (true, true),
         };
-        let mark = self.state.mark();
+        if atomic || dry {
+            self.state.begin();
+        }
         let mut outcomes = Vec::with_capacity(job.commands.len());
         for command in &job.commands {
             match self.execute(command) {
                 Ok(receipt) => outcomes.push(Ok(receipt)),
-                Err(Stop::Lacks(rows)) => needs.extend(*rows),
+                Err(Stop::Lacks(rows)) => {
+                    needs.extend(*rows);
+                }
                 Err(Stop::Refused(rejection)) => {
                     outcomes.push(Err(rejection));
                     if atomic {
-                        self.state.rollback(mark);
+                        self.state.undo();
                         return outcomes;
                     }
                 }
             }
         }
         if dry {
-            self.state.rollback(mark);
+            self.state.undo();
         }
+        self.state.keep();
         outcomes
     }
 

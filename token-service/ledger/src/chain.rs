@@ -82,15 +82,19 @@ impl ChainKey {
         fields.number(transaction.quantity);
         fields.maybe(entitled.map(|it| it.source.as_str()));
         fields.number(entitled.map_or(0, |it| it.quantity));
+        fields.number(entitled.and_then(|it| it.period).map_or(-1, |period| period.0));
+        fields.number(i64::from(entitled.is_some_and(|it| it.counted)));
         fields.maybe(transaction.related.map(|id| hex(id.as_bytes())).as_deref());
         fields.text(&transaction.note.description);
         fields.text(&transaction.note.reference);
+        fields.number_of(transaction.note.metadata.len());
         for (key, value) in &transaction.note.metadata {
             fields.text(key);
             fields.text(value);
         }
         fields.text(&transaction.note.actor);
         fields.text(&transaction.note.on_behalf_of);
+        fields.number_of(transaction.fingerprint.0.len());
         for (number, digest) in &transaction.fingerprint.0 {
             fields.number(i64::from(*number));
             fields.text(&hex(digest));
@@ -104,9 +108,7 @@ struct Fields(String);
 
 impl Fields {
     fn text(&mut self, text: &str) {
-        self.number_of(text.len());
-        self.0.push_str(text);
-        self.0.push(',');
+        write!(self.0, "{}:{text},", text.len()).expect("writing to a string succeeds");
     }
 
     fn maybe(&mut self, text: Option<&str>) {
@@ -120,8 +122,9 @@ impl Fields {
         self.text(&number.to_string());
     }
 
-    fn number_of(&mut self, bytes: usize) {
-        write!(self.0, "{bytes}:").expect("writing to a string succeeds");
+    /// How many of something follow: lists of different lengths can't look alike.
+    fn number_of(&mut self, items: usize) {
+        self.text(&items.to_string());
     }
 }
 

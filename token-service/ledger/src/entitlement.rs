@@ -8,8 +8,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most entitlements one account keeps; expired ones make room for new ones.
+/// The most entitlements of one account that may be active at a time.
 pub(crate) const ENTITLEMENTS_MAX: i64 = 32;
+
+/// The most that an account keeps: those that expired first make room for new ones.
+pub(crate) const ENTITLEMENTS_KEPT_MAX: usize = 64;
 
 /// What an entitlement allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,13 +54,17 @@ pub struct Entitled {
     /// The period that the units were counted in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub period: Option<Time>,
+    /// Whether the units were counted against a quota.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub counted: bool,
 }
 
 impl Entitled {
     /// The change by which units of a quota come back.
-    pub(crate) fn returned(&self, action: &str) -> Change {
+    pub(crate) fn returned(&self, action: &str) -> Option<Change> {
         let quantity = 0_i64.minus(self.quantity);
-        Change::Use { action: action.to_owned(), entitled: Self { quantity, ..self.clone() } }
+        let entitled = Self { quantity, ..self.clone() };
+        self.counted.then(|| Change::Use { action: action.to_owned(), entitled })
     }
 }
 

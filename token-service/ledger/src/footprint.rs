@@ -33,8 +33,9 @@ impl Footprint {
         *self == Self::default()
     }
 
-    /// Adds another's rows to these.
-    pub fn extend(&mut self, other: Self) {
+    /// Adds another's rows to these; whether any was new.
+    pub fn extend(&mut self, other: Self) -> bool {
+        let before = self.rows();
         self.accounts.extend(other.accounts);
         self.transactions.extend(other.transactions);
         self.grants.extend(other.grants);
@@ -42,6 +43,13 @@ impl Footprint {
         self.reversals.extend(other.reversals);
         self.clawbacks.extend(other.clawbacks);
         self.tips.extend(other.tips);
+        self.rows() > before
+    }
+
+    fn rows(&self) -> usize {
+        let Self { accounts, transactions, grants, holds, reversals, clawbacks, tips } = self;
+        let named = [transactions, grants, holds, reversals, clawbacks].map(BTreeSet::len);
+        [accounts.len(), tips.len()].into_iter().chain(named).fold(0, usize::saturating_add)
     }
 }
 

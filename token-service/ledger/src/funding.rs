@@ -3,7 +3,7 @@
 use crate::{
     account::{Account, CapPeriod},
     command::{Charge, Extent},
-    entitlement::{Benefit, Entitled, Entitlement},
+    entitlement::{Benefit, Entitled},
     grant::{Draw, Grant, GrantKind},
     policy::Policy,
     rejection::{Limit, Rejection},
@@ -29,13 +29,10 @@ impl Funding {
     }
 
     /// The units of a quota that it uses.
-    pub(crate) fn used(&self, charge: &Charge, account: &Account) -> Option<Change> {
+    pub(crate) fn used(&self, charge: &Charge) -> Option<Change> {
         let (entitled, action) = self.entitled.as_ref().zip(charge.action())?;
-        let counted = |it: &&Entitlement| matches!(it.benefit, Benefit::Quota(_));
-        let mut known = account.body.entitlements.iter().filter(counted);
-        known
-            .any(|it| it.source == entitled.source)
-            .then(|| Change::Use { action: action.to_owned(), entitled: entitled.clone() })
+        let (action, entitled) = (action.to_owned(), entitled.clone());
+        entitled.counted.then_some(Change::Use { action, entitled })
     }
 }
 
@@ -84,6 +81,7 @@ pub(crate) fn fund(
         source: entitlement.source.clone(),
         quantity: covered,
         period: entitlement.period,
+        counted: matches!(entitlement.benefit, Benefit::Quota(_)),
     });
     let quantity = if action.is_some() { payable.plus(covered) } else { 0 };
     Ok(Funding { draws: draw(&grants, tokens), entitled, quantity })

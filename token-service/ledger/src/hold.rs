@@ -76,6 +76,6 @@ impl Hold {
     /// The units of a quota that come back when nothing of it is captured.
     pub(crate) fn unused(&self) -> Option<Change> {
         let quota = self.entitled.as_ref().zip(self.action.as_ref());
-        quota.map(|(entitled, action)| entitled.returned(action))
+        quota.and_then(|(entitled, action)| entitled.returned(action))
     }
 }

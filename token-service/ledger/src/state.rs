@@ -55,6 +55,14 @@ impl Source {
             Self::Grant(_, amount) | Self::Tip(_, _, amount) | Self::Debt(amount) => *amount,
         }
     }
+
+    /// The other account that they were taken from, if they were.
+    pub(crate) fn receiver(&self) -> Option<&AccountId> {
+        match self {
+            Self::Tip(receiver, ..) => Some(receiver),
+            Self::Grant(..) | Self::Debt(_) => None,
+        }
+    }
 }
 
 /// Why a command stops before it moves anything.
@@ -84,7 +92,9 @@ pub(crate) fn gather<T>(found: impl Iterator<Item = Result<T, Stop>>) -> Result<
     for one in found {
         match one {
             Ok(one) => all.push(one),
-            Err(Stop::Lacks(rows)) => needs.extend(*rows),
+            Err(Stop::Lacks(rows)) => {
+                needs.extend(*rows);
+            }
             Err(Stop::Refused(rejection)) => return Err(rejection.into()),
         }
     }
@@ -95,7 +105,8 @@ pub(crate) fn gather<T>(found: impl Iterator<Item = Result<T, Stop>>) -> Result<
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
     rows: BTreeMap<K, Row<V>>,
-    journal: Vec<(K, Row<V>)>,
+    /// While a job may still be undone: its rows as they were before it.
+    journal: Option<BTreeMap<K, Option<Row<V>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,11 +118,11 @@ struct Row<V> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), journal: Vec::new() }
+        Self { rows: BTreeMap::new(), journal: None }
     }
 }
 
-impl<K: Ord + Clone, V> Table<K, V> {
+impl<K: Ord + Clone, V: Clone> Table<K, V> {
     /// Says what the database holds under this name; `None`: nothing.
     pub fn load(&mut self, key: K, value: Option<V>) {
         let row = Row { existed: value.is_some(), value, changed: false };
@@ -124,20 +135,39 @@ impl<K: Ord + Clone, V> Table<K, V> {
     }
 
     pub(crate) fn put(&mut self, key: &K, value: Option<V>) {
+        self.remember(key);
         let existed = self.rows.get(key).is_some_and(|row| row.existed);
-        let row = Row { value, existed, changed: true };
-        let old = self.rows.insert(key.clone(), row);
-        let old = old.unwrap_or(Row { value: None, existed: false, changed: false });
-        self.journal.push((key.clone(), old));
+        self.rows.insert(key.clone(), Row { value, existed, changed: true });
     }
 
-    fn mark(&self) -> usize {
-        self.journal.len()
+    /// Changes a row where it stands, if there is one.
+    fn change(&mut self, key: &K, change: impl FnOnce(&mut V)) {
+        self.remember(key);
+        if let Some(value) = self.rows.get_mut(key).and_then(|row| row.value.as_mut()) {
+            change(value);
+        }
     }
 
-    fn rollback(&mut self, mark: usize) {
-        for (key, row) in self.journal.drain(mark..).rev() {
-            self.rows.insert(key, row);
+    fn remember(&mut self, key: &K) {
+        if let Some(journal) = &mut self.journal {
+            journal.entry(key.clone()).or_insert_with(|| self.rows.get(key).cloned());
+        }
+    }
+
+    fn begin(&mut self) {
+        self.journal = Some(BTreeMap::new());
+    }
+
+    fn keep(&mut self) {
+        self.journal = None;
+    }
+
+    fn undo(&mut self) {
+        for (key, row) in self.journal.take().into_iter().flatten() {
+            match row {
+                Some(row) => self.rows.insert(key, row),
+                None => self.rows.remove(&key),
+            };
         }
     }
 
@@ -163,33 +193,39 @@ pub struct State {
     pub reversals: Table<Name, Reversal>,
     /// What was clawed back.
     pub clawbacks: Table<Name, Clawback>,
-    /// Transfers of an account that are not older than the time that makes them mature.
+    /// Transfers of an account that are not older than the time that makes them mature, the newest
+    /// first.
     pub tips: Table<AccountId, Vec<Arc<Transaction>>>,
 }
 
-/// How far the changes of each table had come.
-pub(crate) struct Mark([usize; 6]);
+/// The same for every table, so that none can be forgotten: a new field doesn't compile without it.
+macro_rules! every_table {
+    ($state:ident.$method:ident()) => {{
+        let State { accounts, transactions, grants, holds, reversals, clawbacks, tips } = $state;
+        accounts.$method();
+        transactions.$method();
+        grants.$method();
+        holds.$method();
+        reversals.$method();
+        clawbacks.$method();
+        tips.$method();
+    }};
+}
 
 impl State {
-    pub(crate) fn mark(&self) -> Mark {
-        Mark([
-            self.accounts.mark(),
-            self.transactions.mark(),
-            self.grants.mark(),
-            self.holds.mark(),
-            self.reversals.mark(),
-            self.clawbacks.mark(),
-        ])
+    /// From here on everything can be undone.
+    pub(crate) fn begin(&mut self) {
+        every_table!(self.begin());
     }
 
-    pub(crate) fn rollback(&mut self, mark: Mark) {
-        let Mark([accounts, transactions, grants, holds, reversals, clawbacks]) = mark;
-        self.accounts.rollback(accounts);
-        self.transactions.rollback(transactions);
-        self.grants.rollback(grants);
-        self.holds.rollback(holds);
-        self.reversals.rollback(reversals);
-        self.clawbacks.rollback(clawbacks);
+    /// Nothing can be undone any more.
+    pub(crate) fn keep(&mut self) {
+        every_table!(self.keep());
+    }
+
+    /// As it was when it [began](Self::begin).
+    pub(crate) fn undo(&mut self) {
+        every_table!(self.undo());
     }
 
     /// The account, if there is one.
@@ -237,6 +273,11 @@ impl State {
     pub(crate) fn clawback(&self, name: &Name) -> Result<Option<&Clawback>, Stop> {
         let lacks = || Footprint { clawbacks: [name.clone()].into(), ..Footprint::default() };
         self.clawbacks.get(name).ok_or_else(|| lacks().into())
+    }
+
+    /// A transfer of this batch, which a clawback later in it must find.
+    pub(crate) fn add_tip(&mut self, transfer: &Arc<Transaction>) {
+        self.tips.change(&transfer.account, |tips| tips.insert(0, Arc::clone(transfer)));
     }
 
     /// The account's transfers that aren't mature yet.

@@ -129,6 +129,8 @@ pub enum Change {
     Open(Box<Grant>),
     /// A scheduled grant became effective.
     Activate(TransactionId),
+    /// A grant was superseded: whatever comes back to it lapses at once.
+    End(TransactionId),
     /// Unheld tokens left a grant.
     Draw(Draw),
     /// Tokens came back to a grant.
@@ -171,6 +173,19 @@ pub enum Change {
     Status(Status),
     /// New settings.
     Settings(Box<Settings>),
+}
+
+impl Change {
+    /// The grant that it may happen to after it closed.
+    pub(crate) fn reopens(&self) -> Option<TransactionId> {
+        if let Self::Restore(draw) = self {
+            Some(draw.grant)
+        } else if let Self::End(grant) = self {
+            Some(*grant)
+        } else {
+            None
+        }
+    }
 }
 
 /// The part of an entry's amount that stands against a second counter-account.

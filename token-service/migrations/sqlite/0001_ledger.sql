@@ -35,6 +35,7 @@ CREATE TABLE transactions (
     entitlement_source TEXT,
     entitled_quantity  INTEGER NOT NULL,
     entitlement_period INTEGER,
+    entitlement_counted INTEGER NOT NULL,
     related_id         BLOB,
     description        TEXT    NOT NULL,
     reference          TEXT    NOT NULL,
@@ -113,6 +114,17 @@ CREATE TABLE chain_keys (
     check_code BLOB NOT NULL CHECK (length(check_code) = 32)
 ) STRICT, WITHOUT ROWID;
 
+-- REPLACE deletes without asking the triggers of DELETE: so what is there can't be inserted either.
+CREATE TRIGGER transactions_are_never_replaced BEFORE INSERT ON transactions
+WHEN EXISTS (SELECT 1 FROM transactions
+             WHERE transaction_id = NEW.transaction_id AND account_id = NEW.account_id)
+  OR EXISTS (SELECT 1 FROM transactions WHERE rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'transactions are never replaced'); END;
+CREATE TRIGGER entries_are_never_replaced BEFORE INSERT ON entries
+WHEN EXISTS (SELECT 1 FROM entries
+             WHERE account_id = NEW.account_id AND sequence = NEW.sequence)
+  OR EXISTS (SELECT 1 FROM entries WHERE rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'entries are never replaced'); END;
 CREATE TRIGGER transactions_are_never_updated BEFORE UPDATE ON transactions
 BEGIN SELECT RAISE(ABORT, 'transactions are never updated'); END;
 CREATE TRIGGER transactions_are_never_deleted BEFORE DELETE ON transactions

@@ -1,6 +1,6 @@
 //! One batch, from its jobs to its answers.
 
-use super::{Failure, Submission, watch::Watches};
+use super::{Failure, Submission, trouble::Trouble, watch::Watches};
 use crate::{
     clock::Clock,
     store::{Store, StoreError, Writer},
@@ -18,10 +18,6 @@ const TRIES_MAX: u32 = 5;
 /// The wait before the second try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 
-/// How often a batch may find that it needs more rows. Four levels are known: a reversal's original,
-/// its receiver, the closed grants, and the rows behind those.
-const PASSES_MAX: usize = 8;
-
 pub(super) struct Batcher {
     store: Store,
     writer: Option<Writer>,
@@ -29,9 +25,18 @@ pub(super) struct Batcher {
     key: ChainKey,
     clock: Clock,
     watches: Watches,
+    trouble: Trouble,
 }
 
 type Answers = Vec<Vec<Outcome>>;
+
+/// Why jobs weren't committed.
+enum Broke {
+    /// The database is away.
+    Database,
+    /// One of them can't be: our bug.
+    Jobs(Box<dyn std::error::Error + Send + Sync>),
+}
 
 impl Batcher {
     pub(super) fn new(
@@ -40,36 +45,47 @@ impl Batcher {
         key: ChainKey,
         clock: Clock,
         watches: Watches,
+        trouble: Trouble,
     ) -> Self {
-        Self { store, writer: None, policy, key, clock, watches }
+        Self { store, writer: None, policy, key, clock, watches, trouble }
     }
 
     /// Commits the batch and answers everybody in it. A batch with a culprit is halved until the
     /// culprit stands alone.
     pub(super) async fn commit(&mut self, batch: Vec<Submission>) {
         let mut stack = vec![batch];
-        while let Some(mut batch) = stack.pop() {
+        while let Some(batch) = stack.pop() {
             let (jobs, waiting): (Vec<Job>, Vec<_>) =
-                batch.drain(..).map(|it| (it.job, (it.answer, it._room))).unzip();
+                batch.into_iter().map(|it| (it.job, it.waiting)).unzip();
             match self.run(&jobs).await {
                 Ok(answers) => {
-                    for ((answer, _room), outcomes) in waiting.into_iter().zip(answers) {
+                    for (waiting, outcomes) in waiting.into_iter().zip(answers) {
                         // Whoever asked may be gone; what was done is done.
-                        drop(answer.send(Ok(outcomes)));
+                        drop(waiting.answer.send(Ok(outcomes)));
                     }
                 }
-                Err(Failure::Internal) if jobs.len() > 1 => {
-                    let mut halves = jobs.into_iter().zip(waiting).map(|(job, (answer, _room))| {
-                        Submission { job, answer, _room }
-                    });
-                    let middle = halves.len() / 2;
-                    let first: Vec<_> = halves.by_ref().take(middle).collect();
-                    stack.push(halves.collect());
+                Err(Broke::Jobs(cause)) if jobs.len() > 1 => {
+                    tracing::warn!(jobs = jobs.len(), %cause, "a batch can't be committed: halving");
+                    let middle = jobs.len() / 2;
+                    let mut first: Vec<_> = jobs
+                        .into_iter()
+                        .zip(waiting)
+                        .map(|(job, waiting)| Submission { job, waiting })
+                        .collect();
+                    stack.push(first.split_off(middle));
                     stack.push(first);
                 }
-                Err(failure) => {
-                    for (answer, _room) in waiting {
-                        drop(answer.send(Err(failure)));
+                Err(broke) => {
+                    for waiting in waiting {
+                        let failure = match &broke {
+                            Broke::Database => Failure::StoreUnavailable,
+                            Broke::Jobs(cause) => {
+                                let span = &waiting.span;
+                                tracing::error!(parent: span, %cause, "a job can't be committed");
+                                Failure::Internal
+                            }
+                        };
+                        drop(waiting.answer.send(Err(failure)));
                     }
                 }
             }
@@ -77,18 +93,21 @@ impl Batcher {
     }
 
     /// Runs the jobs until they are committed, or for as often as makes sense.
-    async fn run(&mut self, jobs: &[Job]) -> Result<Answers, Failure> {
+    async fn run(&mut self, jobs: &[Job]) -> Result<Answers, Broke> {
         let mut backoff = BACKOFF_FIRST;
         for attempt in 1..=TRIES_MAX {
             match self.attempt(jobs).await {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => {
+                    self.trouble.tell(false);
+                    return Ok(answers);
+                }
                 Err(StoreError::Broken(cause)) => {
                     self.writer = None;
-                    tracing::error!(jobs = jobs.len(), %cause, "a batch can't be committed");
-                    return Err(Failure::Internal);
+                    return Err(Broke::Jobs(cause));
                 }
                 Err(StoreError::Unavailable(cause)) => {
                     self.writer = None;
+                    self.trouble.tell(true);
                     tracing::warn!(attempt, %cause, "the database is unavailable");
                 }
             }
@@ -98,7 +117,7 @@ impl Batcher {
             }
         }
         tracing::error!(jobs = jobs.len(), "gave a batch up: the database stays unavailable");
-        Err(Failure::StoreUnavailable)
+        Err(Broke::Database)
     }
 
     async fn attempt(&mut self, jobs: &[Job]) -> Result<Answers, StoreError> {
@@ -107,7 +126,8 @@ impl Batcher {
             None => self.store.writer().await?,
         };
         let mut needs = footprint(jobs);
-        for _ in 0..PASSES_MAX {
+        // Ends: every pass loads more rows than the one before, and there are only so many.
+        loop {
             writer.begin().await?;
             let now = self.clock.now();
             let tips_since = now.days_before(self.policy.maturity_days);
@@ -115,7 +135,9 @@ impl Batcher {
             match self.apply(jobs, state, now)? {
                 Err(more) => {
                     writer.rollback().await?;
-                    needs.extend(*more);
+                    if !needs.extend(*more) {
+                        return Err(StoreError::broken("the core asks for rows that it has"));
+                    }
                 }
                 Ok(applied) if applied.effects.is_empty() => {
                     writer.rollback().await?;
@@ -131,7 +153,6 @@ impl Batcher {
                 }
             }
         }
-        Err(StoreError::broken(format!("{PASSES_MAX} passes didn't find all rows of a batch")))
     }
 
     /// Decides, and asserts the laws. What the core holds impossible is a bug of ours, and must
@@ -142,12 +163,14 @@ impl Batcher {
         state: State,
         now: Time,
     ) -> Result<Result<Applied, Box<Footprint>>, StoreError> {
-        let decide = || apply(jobs, state, &self.policy, &self.key, now);
-        let applied = catch_unwind(AssertUnwindSafe(decide))
-            .map_err(|_| StoreError::broken("the core came upon something impossible"))?;
-        if let Ok(applied) = &applied {
-            applied.effects.check().map_err(|broken| StoreError::Broken(broken.into()))?;
+        let decide = || {
+            let applied = apply(jobs, state, &self.policy, &self.key, now);
+            applied.map(|applied| applied.effects.check().map(|()| applied))
+        };
+        match catch_unwind(AssertUnwindSafe(decide)) {
+            Ok(Ok(checked)) => Ok(Ok(checked.map_err(|broken| StoreError::Broken(broken.into()))?)),
+            Ok(Err(needs)) => Ok(Err(needs)),
+            Err(_) => Err(StoreError::broken("the core came upon something impossible")),
         }
-        Ok(applied)
     }
 }

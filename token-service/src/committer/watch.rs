@@ -11,7 +11,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Watch {
     account: AccountId,
-    changes: watch::Receiver<()>,
+    /// Taken when it ends.
+    changes: Option<watch::Receiver<()>>,
     watches: Watches,
 }
 
@@ -19,17 +20,21 @@ impl Watch {
     /// Waits until the account has changed since the last time this returned; several changes
     /// count as one. `false`: the service is going away.
     pub async fn changed(&mut self) -> bool {
-        self.changes.changed().await.is_ok()
+        match &mut self.changes {
+            Some(changes) => changes.changed().await.is_ok(),
+            None => false,
+        }
     }
 }
 
 impl Drop for Watch {
     /// The last one to follow an account takes its entry away.
     fn drop(&mut self) {
+        let (account, changes) = (&self.account, self.changes.take());
         self.watches.with(|followed| {
-            let alone = |it: &watch::Sender<()>| it.receiver_count() <= 1;
-            if followed.accounts.get(&self.account).is_some_and(alone) {
-                followed.accounts.remove(&self.account);
+            drop(changes);
+            if followed.accounts.get(account).is_some_and(|it| it.receiver_count() == 0) {
+                followed.accounts.remove(account);
             }
         });
     }
@@ -56,7 +61,7 @@ impl Watches {
                 let known = followed.accounts.entry(account.clone());
                 known.or_insert_with(|| watch::channel(()).0).subscribe()
             };
-            Watch { account: account.clone(), changes, watches: self.clone() }
+            Watch { account: account.clone(), changes: Some(changes), watches: self.clone() }
         })
     }
 

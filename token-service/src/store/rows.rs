@@ -15,7 +15,7 @@ pub const ACCOUNT_COLUMNS: &str = "account_id, status, sequence, posted, held, c
 /// What to select of a transaction `t`.
 pub const TRANSACTION_COLUMNS: &str = "t.account_id, t.transaction_id, t.idempotency_key, t.type, \
      t.create_time, t.amount, t.action, t.quantity, t.entitlement_source, t.entitled_quantity, \
-     t.entitlement_period, t.related_id, t.description, t.reference, t.metadata, t.actor, \
+     t.entitlement_period, t.entitlement_counted, t.related_id, t.description, t.reference, t.metadata, t.actor, \
      t.on_behalf_of, t.fingerprint, t.others";
 
 /// What to select of an entry `e`.
@@ -70,6 +70,7 @@ pub struct TransactionRow {
     entitlement_source: Option<String>,
     entitled_quantity: i64,
     entitlement_period: Option<i64>,
+    entitlement_counted: i64,
     related_id: Option<Vec<u8>>,
     description: String,
     reference: String,
@@ -107,7 +108,10 @@ impl TransactionRow {
             amount: self.amount,
             action: self.action,
             quantity: self.quantity,
-            entitled: self.entitlement_source.map(|source| Entitled { source, quantity, period }),
+            entitled: self.entitlement_source.map(|source| {
+                let counted = self.entitlement_counted;
+                Entitled { source, quantity, period, counted: counted != 0 }
+            }),
             related: related.map(TransactionId::from_bytes),
             note: Note {
                 description: self.description,

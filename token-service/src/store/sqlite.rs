@@ -19,7 +19,7 @@ use sqlx::{
 use std::{path::Path, time::Duration};
 
 /// How long a connection waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a reader waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +36,10 @@ const READER_CACHE_KIB: &str = "-8192";
 /// The WAL's length at which it is folded into the file: 40 MiB. Random accounts dirty a page each,
 /// and pages that are written again before then are folded in once.
 const CHECKPOINT_PAGES: &str = "10000";
+
+/// Primary result codes that no second try helps: ERROR, CORRUPT, TOOBIG, CONSTRAINT, MISMATCH,
+/// MISUSE, RANGE, NOTADB.
+const BUGS: [u32; 8] = [1, 11, 18, 19, 20, 21, 25, 26];
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -80,11 +84,15 @@ impl Sqlite {
     /// # Errors
     /// If they can't be read, or a newer version's are there.
     pub async fn migrations(&self) -> Result<Migrations, StoreError> {
-        let mut connection = self.connect().await?;
         let table = MIGRATIONS.table_name.clone();
-        connection.ensure_migrations_table(&table).await?;
-        let applied = connection.list_applied_migrations(&table).await?;
-        connection.close().await?;
+        let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = ?")
+            .bind(table.clone())
+            .fetch_one(&self.readers)
+            .await?;
+        let applied = match there {
+            0 => Vec::new(),
+            _ => self.readers.acquire().await?.list_applied_migrations(&table).await?,
+        };
         let known = |version| MIGRATIONS.iter().any(|it| it.version == version);
         if let Some(newer) = applied.iter().find(|it| !known(it.version)) {
             let words = format!("migration {} is of a newer version", newer.version);
@@ -149,10 +157,9 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let is_bug = match &error {
             sqlx::Error::Database(cause) => {
-                cause.is_unique_violation()
-                    || cause.is_check_violation()
-                    || cause.is_foreign_key_violation()
-                    || matches!(cause.code().as_deref(), Some("1" | "1811" | "1299"))
+                // The low byte of an extended code is the primary one.
+                let code = cause.code().and_then(|code| code.parse::<u32>().ok());
+                code.is_some_and(|code| BUGS.contains(&(code & 0xff)))
             }
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)

@@ -133,15 +133,28 @@ impl Book<'_> {
         });
         gather(recent.filter_map(|tip| {
             let receiver = tip.other()?.account.clone();
-            let reversed =
-                self.state.account(&receiver).and_then(|_| self.state.reversal(&tip.name()));
+            // Both at once, or a batch of clawbacks asks for them one after the other.
+            let known = self.state.account(&receiver).map(|_| None);
+            let reversed = self.state.reversal(&tip.name()).map(Some);
             let drawn = |it: Reversal| still_drawn(tip, it.reversed, credit.id);
-            Some(reversed.map(|it| (tip.id, receiver, drawn(it))))
+            let both = gather([known, reversed].into_iter());
+            let reversed = both.map(|both| both.into_iter().flatten().map(drawn).sum());
+            Some(reversed.map(|drawn| (tip.id, receiver, drawn)))
         }))
     }
 
-    fn put_back(&self, credit: &Transaction, amount: Tokens, plan: &mut Plan) -> Result<(), Stop> {
+    fn put_back(
+        &mut self,
+        credit: &Transaction,
+        amount: Tokens,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
         let owner = &credit.account;
+        let receivers = plan.sources.iter().filter_map(Source::receiver);
+        gather(receivers.clone().map(|receiver| self.state.account(receiver)))?;
+        for receiver in receivers {
+            self.settle(receiver)?;
+        }
         let account = self.state.existing(owner)?;
         gather(plan.sources.iter().map(|source| match source {
             Source::Grant(grant, _) => self.state.grant(&(owner.clone(), *grant)),

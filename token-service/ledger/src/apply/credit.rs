@@ -105,8 +105,9 @@ impl Book<'_> {
             })?,
         };
         let rest = old.unheld();
+        let ended = Change::End(old.id);
         if rest == 0 {
-            return Ok(Rollover::default());
+            return Ok(Rollover { changes: vec![ended], ..Rollover::default() });
         }
         // A scheduled grant's tokens aren't posted: they move or vanish without a lapse.
         let posted = old.available();
@@ -116,7 +117,7 @@ impl Book<'_> {
             carried,
             lapsed: (lapsed > 0)
                 .then(|| Split { account: System::Expiry.id(), amount: 0_i64.minus(lapsed) }),
-            changes: vec![Change::Draw(old.draw(rest))],
+            changes: vec![Change::Draw(old.draw(rest)), ended],
         })
     }
 }

@@ -40,7 +40,7 @@ impl Book<'_> {
         };
 
         let mut changes: Vec<Change> = funding.draws.iter().cloned().map(Change::Draw).collect();
-        changes.extend(funding.used(charge, account));
+        changes.extend(funding.used(charge));
         let mut draft = Draft::of(command, kind, at);
         draft.amount = funding.tokens();
         draft.action = charge.action().map(ToOwned::to_owned);

@@ -38,7 +38,7 @@ impl Book<'_> {
         within_caps(account, funding.tokens(), at)?;
         let sequence = self.next_sequence(&command.account)?;
 
-        let used = funding.used(charge, account);
+        let used = funding.used(charge);
         let mut draft = Draft::of(command, TransactionType::Hold, at);
         draft.amount = funding.tokens();
         draft.action = charge.action().map(ToOwned::to_owned);

@@ -154,6 +154,9 @@ impl Book<'_> {
             self.keep(account, &transaction);
         }
         self.state.transactions.put(&transaction.name(), Some(Arc::clone(&transaction)));
+        if transaction.kind == TransactionType::Transfer {
+            self.state.add_tip(&transaction);
+        }
         Receipt::of(&transaction)
     }
 
@@ -190,13 +193,12 @@ impl Book<'_> {
         (account, entry)
     }
 
-    /// Grants that closed return to the account's row before tokens come back to them. Whoever made
+    /// Grants that closed return to the account's row before something happens to them. Whoever made
     /// the changes has seen that they are loaded.
     fn reopen_grants(&self, account: &mut Account, changes: &[Change]) {
-        for change in changes {
-            let Change::Restore(draw) = change else { continue };
-            if account.grant(draw.grant).is_none() {
-                let name = (account.id.clone(), draw.grant);
+        for id in changes.iter().filter_map(Change::reopens) {
+            if account.grant(id).is_none() {
+                let name = (account.id.clone(), id);
                 let closed = self.state.grants.get(&name).flatten().cloned();
                 account.body.grants.push(closed.expect("tokens come back to grants that exist"));
                 account.body.grants.sort_by_key(|grant| grant.sequence);
@@ -215,8 +217,8 @@ impl Book<'_> {
                 hold.state = *state;
                 hold.captured = crate::tokens::sum(captured.iter().map(|draw| draw.amount));
                 self.state.holds.put(&(id.clone(), hold.id), Some(hold));
-            } else if let Change::Restore(draw) = change {
-                let name = (id.clone(), draw.grant);
+            } else if let Some(grant) = change.reopens() {
+                let name = (id.clone(), grant);
                 if self.state.grants.get(&name).flatten().is_some() {
                     self.state.grants.put(&name, None);
                 }

@@ -95,7 +95,7 @@ impl Book<'_> {
         let mut changes = self.restores(original, part)?;
         let quota = original.entitled.as_ref().zip(original.action.as_ref());
         let returned =
-            quota.filter(|_| complete).map(|(entitled, action)| entitled.returned(action));
+            quota.filter(|_| complete).and_then(|(entitled, action)| entitled.returned(action));
         changes.extend(returned);
         if part.amount > 0 && original.kind != TransactionType::Withdrawal {
             changes.push(Change::Unspend { amount: part.amount, spent: self.spent_at(original)? });

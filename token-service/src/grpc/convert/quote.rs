@@ -2,9 +2,7 @@
 
 use super::{fields::Fields, funding::funding};
 use crate::grpc::status;
-use ledger::{
-    Act, Charge, Command, Extent, Fingerprint, Job, Mode, Note, Outcome, Purpose, Receipt, Time,
-};
+use ledger::{Act, Charge, Command, Fingerprint, Job, Mode, Note, Outcome, Receipt, Time, Work};
 use proto::{
     catalog::Catalog,
     reason::Error,
@@ -50,7 +48,8 @@ impl Quote {
             Some(Command {
                 account: account.clone()?,
                 key: Some(format!("sys/quote/{index}")),
-                act: Act::Debit { charge, extent: Extent::Exact, purpose: Purpose::Usage },
+                // As Authorize: who never had the trial would get it.
+                act: Act::Authorize { charge, work: Work::Charge },
                 note: Note::default(),
                 fingerprint: Fingerprint::default(),
             })
@@ -79,7 +78,7 @@ impl Quote {
         let (receipts, refusal) = match receipts {
             Ok(receipts) => (receipts, None),
             Err(rejection) => {
-                (Vec::new(), Some(status::refused(&rejection, "Debit", catalog, now).into()))
+                (Vec::new(), Some(status::refused(&rejection, "Authorize", catalog, now).into()))
             }
         };
         let paid = receipts.iter().filter_map(|receipt| receipt.transaction.as_deref());

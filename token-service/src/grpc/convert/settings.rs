@@ -2,7 +2,7 @@
 //! from asking once.
 
 use super::fields::{Fields, TEXT_CHARS_MAX};
-use ledger::{Act, BALANCE_MAX, SpendCap, Command, Fingerprint, Note, Status};
+use ledger::{Act, BALANCE_MAX, Command, Fingerprint, Note, SpendCap, Status};
 use proto::{catalog::Catalog, reason::Error, v1};
 
 /// The command that gives an account a status; `note` says why.

@@ -101,9 +101,9 @@ pub(super) async fn accounts(
 ) -> Result<Vec<Account>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
     for (statement, chunk) in ACCOUNTS.cut(ids) {
-        let query = chunk.iter().fold(sqlx::query(statement), |query, id| {
-            query.bind(id.as_str().to_owned())
-        });
+        let query = chunk
+            .iter()
+            .fold(sqlx::query(statement), |query, id| query.bind(id.as_str().to_owned()));
         for row in query.fetch_all(&mut *connection).await? {
             found.push(AccountRow::from_row(&row)?.try_into()?);
         }
@@ -272,12 +272,13 @@ async fn first_entry_from(
     let (mut low, mut high) = (1, newest.unwrap_or(0) + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let created: i64 =
-            sqlx::query_scalar("SELECT create_time FROM entries WHERE account_id = ? AND sequence = ?")
-                .bind(account.as_str().to_owned())
-                .bind(middle)
-                .fetch_one(&mut *connection)
-                .await?;
+        let created: i64 = sqlx::query_scalar(
+            "SELECT create_time FROM entries WHERE account_id = ? AND sequence = ?",
+        )
+        .bind(account.as_str().to_owned())
+        .bind(middle)
+        .fetch_one(&mut *connection)
+        .await?;
         if created < time.0 { low = middle + 1 } else { high = middle }
     }
     Ok(low)
@@ -306,10 +307,7 @@ impl Sqlite {
         Ok(due.iter().map(|id| AccountId::new(id)).collect())
     }
 
-    pub(crate) async fn transaction(
-        &self,
-        name: &Name,
-    ) -> Result<Option<Transaction>, StoreError> {
+    pub(crate) async fn transaction(&self, name: &Name) -> Result<Option<Transaction>, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let names = std::slice::from_ref(name);
         Ok(transactions_named(&mut connection, names).await?.pop())
@@ -370,7 +368,10 @@ impl Sqlite {
         let rows = sqlx::query(
             "SELECT t.action, \
                     sum(CASE t.type WHEN 'reversal' THEN -t.amount ELSE t.amount END), \
-                    sum(CASE WHEN t.action IS NULL THEN t.type <> 'reversal' ELSE t.quantity END) \
+                    sum(CASE WHEN t.action IS NOT NULL THEN t.quantity \
+                         ELSE t.type <> 'reversal' AND NOT EXISTS ( \
+                             SELECT 1 FROM reversals r WHERE r.account_id = t.account_id \
+                             AND r.transaction_id = t.transaction_id AND r.complete) END) \
              FROM entries e \
              JOIN transactions t USING (account_id, transaction_id) \
              WHERE e.account_id = ? AND e.sequence >= ? AND e.sequence < ? AND e.owner_id IS NULL \

@@ -34,9 +34,9 @@ static INSERT_TRANSACTIONS: LazyLock<Many> = LazyLock::new(|| {
     Many::new(
         "INSERT INTO transactions (account_id, transaction_id, idempotency_key, type, create_time, \
          amount, action, quantity, entitlement_source, entitled_quantity, entitlement_period, \
-         related_id, description, reference, metadata, actor, on_behalf_of, fingerprint, \
+         entitlement_counted, related_id, description, reference, metadata, actor, on_behalf_of, fingerprint, \
          sequence, others) VALUES",
-        20,
+        21,
         "",
     )
 });
@@ -115,11 +115,7 @@ impl SqliteWriter {
     ///
     /// # Errors
     /// If they can't be read.
-    pub async fn load(
-        &mut self,
-        needs: &Footprint,
-        tips_since: Time,
-    ) -> Result<State, StoreError> {
+    pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
         let connection = &mut self.connection;
         let mut state = State::default();
         needs.accounts.iter().for_each(|id| state.accounts.load(id.clone(), None));
@@ -208,6 +204,7 @@ fn bind_transaction(query: Query, transaction: &Arc<Transaction>) -> Query {
         .bind(entitled.map(|it| it.source.clone()))
         .bind(entitled.map_or(0, |it| it.quantity))
         .bind(entitled.and_then(|it| it.period).map(|period| period.0))
+        .bind(i64::from(entitled.is_some_and(|it| it.counted)))
         .bind(transaction.related.map(|id| id.as_bytes().to_vec()))
         .bind(note.description.clone())
         .bind(note.reference.clone())
