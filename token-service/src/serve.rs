@@ -26,11 +26,16 @@ use tonic::transport::{Server, server::TcpIncoming};
 /// Streams that a client may make us reset before it is sent away (the MadeYouReset class).
 const LOCAL_RESETS_MAX: usize = 1024;
 
+/// Calls that a client may give up before we have looked at them (the Rapid Reset class): as many as
+/// it may have open, since honest deadlines pass together.
+const PENDING_RESETS_MAX: usize = 128;
+
 /// Bytes of one call's headers.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Bytes of one answer: what clients take by default. A batch of 1,000 commands stays below it.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one answer. What is done must be answerable: a transaction tells every grant that it drew
+/// from, and a batch has 1,000 of them. Most clients take 4 MiB unless they are told otherwise.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A connection that is silent for so long is asked whether it is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -88,7 +93,19 @@ pub struct Running {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError> {
-    let catalog = Arc::new(Catalog::load(&config.catalog.to_string())?);
+    start_under(Catalog::load(&config.catalog.to_string())?, config, clock).await
+}
+
+/// [`start`], under a catalog that was read already.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_under(
+    catalog: Catalog,
+    config: &Config,
+    clock: Clock,
+) -> Result<Running, StartError> {
+    let catalog = Arc::new(catalog);
     let store = Store::open(&config.database).await?;
     store.migrate().await?;
     let key = chain_keys(config, &store).await?.swap_remove(0);
@@ -131,6 +148,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, StartError>
         .layer(RequestLayer::new(timeout_max, ending.clone()))
         .max_concurrent_streams(config.concurrent_streams_max)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))

@@ -22,6 +22,9 @@ use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
+/// The header in which an error's details come.
+const DETAILS: &str = "grpc-status-details-bin";
+
 /// How much sooner than its caller we give a call up. tonic gives it up on the dot, and calls it
 /// CANCELLED.
 const EARLIER: Duration = Duration::from_millis(5);
@@ -98,7 +101,7 @@ where
         let answer = async move {
             let mut call = call;
             let response = match timeout(patience, answer).await {
-                Ok(Ok(response)) => response?,
+                Ok(Ok(response)) => explained(response?),
                 // The hook has logged the panic. The others on this connection go on.
                 Ok(Err(_)) => Status::from(status::failed(&Failure::Internal)).into_http(),
                 Err(_) => Status::from(too_late()).into_http(),
@@ -111,6 +114,40 @@ where
         };
         Box::pin(REQUEST_ID.scope(id, answer).instrument(span))
     }
+}
+
+/// An answer that tonic gave by itself (to bytes that are no message, to a method that isn't there)
+/// with the reason that every error has.
+fn explained(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if !headers.contains_key(Status::GRPC_STATUS) || headers.contains_key(DETAILS) {
+        return response;
+    }
+    let Some(status) = Status::from_header_map(headers) else { return response };
+    let (code, reason) = match status.code() {
+        // Ours carry details: what is left is a message that can't be read, or is too large.
+        Code::Internal | Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted => {
+            (Code::InvalidArgument, ErrorReason::InvalidField)
+        }
+        Code::Unimplemented => (Code::Unimplemented, ErrorReason::NotImplemented),
+        Code::DeadlineExceeded => (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => return response,
+    };
+    let message = match status.message() {
+        "" => "this service has no such method",
+        message => message,
+    };
+    Status::from(Error::new(code, reason, message)).into_http()
 }
 
 fn too_late() -> Error {
