@@ -1,0 +1,10 @@
+//! The testkit: what every black-box test needs to start a world and talk to it.
+
+pub mod agree;
+pub mod core;
+pub mod model;
+pub mod process;
+pub mod scenario;
+pub mod target;
+pub mod workload;
+pub mod world;

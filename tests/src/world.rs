@@ -1,0 +1,170 @@
+//! A real server per test: its own SQLite database in a folder of its own, a free port, and a clock
+//! that stands where the test says.
+
+use crate::target::{Call, Reply, Target};
+use proto::catalog::Catalog;
+use proto::v1::{
+    admin_service_client::AdminServiceClient, admin_service_server::AdminService as _,
+    token_service_client::TokenServiceClient, token_service_server::TokenService as _,
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+use tempfile::TempDir;
+use token_service::{
+    clock::Clock,
+    config::Config,
+    grpc::{AdminApi, TokenApi},
+    serve::{self, Running},
+};
+use tonic::{
+    Request, Status,
+    transport::{Channel, Endpoint},
+};
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct World {
+    running: Running,
+    clock: Arc<AtomicI64>,
+    _folder: TempDir,
+}
+
+impl World {
+    /// Starts a server under a catalog; it is the year 1970. What lapses is posted by the
+    /// commands that meet it: the sweeper sleeps.
+    ///
+    /// # Panics
+    /// If it doesn't come up.
+    pub async fn start(catalog: &Catalog) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("ledger.db");
+        let arguments = [
+            "token-service".to_owned(),
+            "--listen=127.0.0.1:0".to_owned(),
+            format!("--database=sqlite:{}", database.display()),
+            "--sweep-interval-ms=3600000".to_owned(),
+            // Nobody asks for it here, and it takes longest to come up.
+            "--reflection=off".to_owned(),
+        ];
+        let read = |path: &std::path::Path| fs::read_to_string(path);
+        let config = Config::from_sources(arguments, &BTreeMap::new(), read);
+        let (config, _) = config.expect("settings that make sense");
+        let clock = Arc::new(AtomicI64::new(0));
+        let manual = Clock::Manual(Arc::clone(&clock));
+        let running = serve::start_under(catalog.clone(), &config, manual).await;
+        Self { running: running.expect("it comes up"), clock, _folder: folder }
+    }
+
+    /// The service on its database, asked in this process: what a server is without the wire.
+    pub async fn service(catalog: &Catalog) -> Service {
+        let world = Self::start(catalog).await;
+        let api = world.running.api().clone();
+        Service { token: TokenApi::new(api.clone()), admin: AdminApi::new(api), world }
+    }
+
+    /// The server, asked across the wire.
+    ///
+    /// # Panics
+    /// If it can't be reached.
+    pub async fn wire(catalog: &Catalog) -> Wire {
+        let world = Self::start(catalog).await;
+        let endpoint = Endpoint::from_shared(format!("http://{}", world.running.address));
+        let channel = endpoint.expect("an address").tcp_nodelay(true).connect().await;
+        let channel = channel.expect("it answers");
+        Wire {
+            token: TokenServiceClient::new(channel.clone()),
+            admin: AdminServiceClient::new(channel),
+            world,
+        }
+    }
+
+    /// Stops the server, which must have nothing left to do.
+    ///
+    /// # Panics
+    /// If it doesn't stop in time.
+    pub async fn stop(self) {
+        assert!(self.running.stop().await, "it stops in time");
+    }
+
+    fn set_time(&self, micros: i64) {
+        self.clock.store(micros, Ordering::SeqCst);
+    }
+}
+
+/// The service on SQLite, without the wire.
+#[derive(Debug)]
+pub struct Service {
+    token: TokenApi,
+    admin: AdminApi,
+    world: World,
+}
+
+/// A server on SQLite, across the wire.
+#[derive(Debug)]
+pub struct Wire {
+    token: TokenServiceClient<Channel>,
+    admin: AdminServiceClient<Channel>,
+    world: World,
+}
+
+macro_rules! answers {
+    ($target:ident: $($of:ident.$method:ident for $call:ident,)*) => {
+        impl $target {
+            /// The server behind it.
+            #[must_use]
+            pub fn into_world(self) -> World {
+                self.world
+            }
+        }
+
+        impl Target for $target {
+            async fn call(&mut self, call: Call) -> Result<Reply, Status> {
+                match call {
+                    $(Call::$call(request) => {
+                        let reply = self.$of.$method(Request::new(request)).await?;
+                        Ok(Reply::$call(reply.into_inner()))
+                    })*
+                }
+            }
+
+            fn set_time(&mut self, micros: i64) {
+                self.world.set_time(micros);
+            }
+        }
+    };
+    ($($target:ident)*) => {
+        $(answers! { $target:
+            token.credit for Credit,
+            token.debit for Debit,
+            token.reverse for Reverse,
+            token.transfer for Transfer,
+            token.create_hold for CreateHold,
+            token.capture_hold for CaptureHold,
+            token.release_hold for ReleaseHold,
+            token.set_clawback for SetClawback,
+            token.set_entitlement for SetEntitlement,
+            token.authorize for Authorize,
+            token.batch for Batch,
+            token.quote for Quote,
+            token.get_balance for GetBalance,
+            token.get_transaction for GetTransaction,
+            token.list_transactions for ListTransactions,
+            token.get_usage for GetUsage,
+            token.list_grants for ListGrants,
+            token.list_holds for ListHolds,
+            admin.freeze_account for FreezeAccount,
+            admin.unfreeze_account for UnfreezeAccount,
+            admin.close_account for CloseAccount,
+            admin.update_account for UpdateAccount,
+            admin.get_account for GetAccount,
+        })*
+    };
+}
+
+answers! { Service Wire }

@@ -1,0 +1,11 @@
+//! The black-box suite: one binary, so that it links once.
+
+mod command_line;
+mod concurrency;
+mod crash;
+mod database;
+mod limits;
+mod matrix;
+mod random;
+mod scenarios;
+mod watch;
