@@ -2,7 +2,7 @@
 //!
 //! A write whose outcome is unknown is asked again with the same request, and so with the same
 //! idempotency key: UNAVAILABLE, and a connection that broke before the answer was whole. Everything
-//! else is an answer. The deadline holds for a call with all its repetitions. Streams pass as they
+//! else is an answer; and UpdateAccount, which has no key, is asked once. The deadline holds for a call with all its repetitions. Streams pass as they
 //! are: only their reader knows where to go on.
 
 use crate::{
@@ -44,8 +44,13 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// The largest answer: tonic's own limit on one message, and a little for its frame.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024 + 1024;
+/// The largest answer: the service's own limit on one message, and a little for its frame.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 1024;
+
+/// The one call that isn't repeated: it has no key, and may insist on a version that it has itself
+/// left behind.
+const ONCE: &str = "/token.v1.AdminService/UpdateAccount";
 
 /// How patient to be.
 #[derive(Clone, Copy, Debug)]
@@ -129,12 +134,14 @@ impl Client {
 
     /// Balances and commands.
     pub fn tokens(&self) -> TokenServiceClient<Repeating> {
-        TokenServiceClient::new(self.calls.clone())
+        let client = TokenServiceClient::new(self.calls.clone());
+        client.max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// The operators' side.
     pub fn admin(&self) -> AdminServiceClient<Repeating> {
-        AdminServiceClient::new(self.calls.clone())
+        let client = AdminServiceClient::new(self.calls.clone());
+        client.max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 }
 
@@ -172,13 +179,14 @@ impl Repeating {
             return answer.map_err(|error| no_answer(&error));
         }
 
+        let repetitions = if head.uri.path() == ONCE { 0 } else { options.repetitions_max };
         let patience = deadline::read(&head.headers).unwrap_or(options.deadline);
         let deadline = Instant::now() + patience.min(options.deadline);
         let body = body.collect().await?.to_bytes();
         let backoff = ExponentialBuilder::default()
             .with_min_delay(BACKOFF_MIN)
             .with_max_delay(BACKOFF_MAX)
-            .with_max_times(options.repetitions_max)
+            .with_max_times(repetitions)
             .with_jitter();
         let attempts =
             (|| attempt(&channel, &head, &body, deadline)).retry(backoff).adjust(|status, wait| {
