@@ -6,7 +6,7 @@ use crate::{
 };
 use ledger::ChainKey;
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -70,6 +70,17 @@ pub async fn chain_keys(config: &Config, store: &Store) -> Result<Vec<ChainKey>,
     };
     let keys: Vec<ChainKey> =
         given.iter().map(|key| ChainKey::new(&key.id, key.secret.expose().as_bytes())).collect();
+    hold_against(&keys, signed_with)?;
+    if let Some(signing) = keys.first() {
+        store.add_chain_key(signing).await?;
+    }
+    // Another process may have signed first, with another secret under the same name.
+    hold_against(&keys, store.chain_keys().await?)?;
+    Ok(keys)
+}
+
+/// Every key that signed is there, with the secret that it had.
+fn hold_against(keys: &[ChainKey], signed_with: Vec<(String, Vec<u8>)>) -> Result<(), KeyError> {
     for (id, code) in signed_with {
         match keys.iter().find(|key| key.id() == id) {
             None => return Err(KeyError::Missing { id }),
@@ -79,10 +90,7 @@ pub async fn chain_keys(config: &Config, store: &Store) -> Result<Vec<ChainKey>,
             Some(_) => {}
         }
     }
-    if let Some(signing) = keys.first() {
-        store.add_chain_key(signing).await?;
-    }
-    Ok(keys)
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
@@ -95,14 +103,26 @@ fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
     text.parse().map(Some).map_err(damaged)
 }
 
+/// Makes a key and a file for it, whole or not at all; if another process was first, theirs it is.
 fn make(path: &Path) -> Result<ChainKeys, KeyError> {
     // Two random UUIDs: 244 bits of the operating system's randomness.
     let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    let text = format!("local:{secret}\n");
     let failed = |cause| KeyError::File { path: path.to_owned(), cause };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let draft = path.with_extension(format!("{}.new", Uuid::new_v4().simple()));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+    let written = written.and_then(|mut file| {
+        file.write_all(format!("local:{secret}\n").as_bytes())?;
+        file.sync_all()?;
+        match fs::hard_link(&draft, path) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
+            Ok(()) | Err(_) => Ok(()),
+        }?;
+        fs::remove_file(&draft)?;
+        // The folder too, or a power cut leaves a signed ledger without its key.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    });
+    written.map_err(failed)?;
     tracing::info!(file = %path.display(), "made the keys of the ledger's hash chain: keep them");
     read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
 }
