@@ -153,7 +153,7 @@ struct Run<'t, T> {
 
 impl<T: Target> Run<'_, T> {
     async fn step(&mut self, at: i64, call: &Call) -> Result<(), String> {
-        self.same(at, call).await?;
+        self.same(at, call, true).await?;
         for account_id in ACCOUNTS {
             self.look(
                 at,
@@ -215,11 +215,13 @@ impl<T: Target> Run<'_, T> {
     /// What was used, and every account's balance at, and right before, every moment at which
     /// something happened.
     async fn look_back(&mut self, at: i64) -> Result<(), String> {
-        let mut moments: Vec<i64> = self.model.pasts().iter().map(Past::time).collect();
-        moments.dedup();
         for id in ACCOUNTS {
             let account_id = id.to_owned();
             self.look(at, v1::GetUsageRequest { account_id, ..Default::default() }).await?;
+            let pasts = self.model.pasts().iter();
+            let own = pasts.filter(|past| past.touches(id));
+            let mut moments: Vec<i64> = own.map(Past::time).collect();
+            moments.dedup();
             for moment in moments.iter().flat_map(|moment| [moment - 1, *moment]) {
                 let (account_id, as_of_time) = (id.to_owned(), Some(wire::stamp(moment)));
                 self.look(
@@ -234,15 +236,11 @@ impl<T: Target> Run<'_, T> {
 
     /// A read of the driver's own: shown only if it differs.
     async fn look(&mut self, at: i64, read: impl Into<Call>) -> Result<(), String> {
-        let (calls, result) = (self.calls.clone(), self.same(at, &read.into()).await);
-        if result.is_ok() {
-            self.calls = calls;
-        }
-        result
+        self.same(at, &read.into(), false).await
     }
 
     /// Makes one call on both sides; differs with both answers.
-    async fn same(&mut self, at: i64, call: &Call) -> Result<(), String> {
+    async fn same(&mut self, at: i64, call: &Call, shown: bool) -> Result<(), String> {
         let known = self.names.known(call);
         let expected = self.model.answer(&known, at);
         self.target.set_time(at);
@@ -258,11 +256,14 @@ impl<T: Target> Run<'_, T> {
         };
         let (expected, actual) = compare::comparable(&known, expected, actual);
 
-        if self.calls.len() == CALLS_SHOWN {
-            self.calls.pop_front();
+        let agreed = expected == actual;
+        if shown || !agreed {
+            if self.calls.len() == CALLS_SHOWN {
+                self.calls.pop_front();
+            }
+            self.calls.push_back(show::line(at, &known, &expected));
         }
-        self.calls.push_back(show::line(at, &known, &expected));
-        if expected == actual {
+        if agreed {
             return Ok(());
         }
         Err(show::difference(&expected, &actual))

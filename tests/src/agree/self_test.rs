@@ -2,12 +2,12 @@
 //! flaw.
 
 use super::{check, run, shrink};
-use crate::model::{Expected, Model, Rules};
+use crate::model::{Expected, Model, Rules, code};
 use crate::target::{Call, Reply, Target};
 use crate::workload::Workload;
 use proto::v1;
 use std::collections::HashMap;
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// Answers as the model does, through a flaw.
@@ -25,13 +25,7 @@ impl Target for Mirror {
             let reason = refused.reason.as_str_name().trim_start_matches("ERROR_REASON_");
             let metadata: HashMap<_, _> = refused.metadata.into_iter().collect();
             let details = ErrorDetails::with_error_info(reason, "token.v1", metadata);
-            let code = match reason {
-                "IDEMPOTENCY_KEY_REUSED" => Code::AlreadyExists,
-                "LIMIT_EXCEEDED" => Code::ResourceExhausted,
-                reason if reason.ends_with("_NOT_FOUND") => Code::NotFound,
-                _ => Code::FailedPrecondition,
-            };
-            Status::with_error_details(code, "refused", details)
+            Status::with_error_details(code(refused.reason), "refused", details)
         })
     }
 

@@ -248,7 +248,7 @@ impl Account {
             entitlement.source == counted.source && entitlement.period_start == counted.period_start
         });
         if let Some(used) = entitlement.and_then(|e| e.used.get_mut(&counted.action)) {
-            *used -= counted.units;
+            *used = (*used - counted.units).max(0);
         }
     }
 }

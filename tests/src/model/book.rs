@@ -85,6 +85,11 @@ impl Past {
         self.account_id == account_id && self.key == key
     }
 
+    /// Whether the account has an entry of it.
+    pub fn touches(&self, account_id: &str) -> bool {
+        self.transaction.entries.iter().any(|entry| entry.account_id == account_id)
+    }
+
     /// When it was accepted; of what lapsed: when it was due.
     pub fn time(&self) -> i64 {
         self.time

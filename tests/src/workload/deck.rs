@@ -6,10 +6,13 @@ use crate::target::Call;
 use prost_types::Duration;
 use proto::catalog::Catalog;
 use proto::v1::{self, AuthorizeMode, DebitMode, DebitPurpose};
+use std::collections::VecDeque;
+use story::Told;
 
 mod around;
 mod money;
 mod several;
+mod story;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -27,6 +30,8 @@ pub(super) struct Deck {
     /// Commands with a key that were sent.
     sent: Vec<Call>,
     actions: Vec<String>,
+    /// Calls to come, among others.
+    story: VecDeque<Told>,
 }
 
 impl Deck {
@@ -41,14 +46,28 @@ impl Deck {
             keys: 0,
             sent: Vec::new(),
             actions: catalog.actions.iter().map(|action| action.id.clone()).collect(),
+            story: VecDeque::new(),
         }
     }
 
     pub fn deal(mut self, calls: usize) -> Vec<Step> {
         let mut steps = Vec::new();
         while steps.len() < calls {
-            self.tick();
-            let call = self.call();
+            let told = if self.chance(75) { self.story.pop_front() } else { None };
+            let call = match told {
+                Some((after, call)) => {
+                    self.now += after;
+                    self.sent.extend(command(&call));
+                    call
+                }
+                None => {
+                    self.tick();
+                    self.call()
+                }
+            };
+            if self.story.is_empty() && self.chance(2) {
+                self.tell();
+            }
             // Refused or not: what counts is how the model stands after it.
             self.model.answer(&call, self.now).ok();
             steps.push(Step { at_micros: self.now, call });
@@ -238,4 +257,10 @@ impl Deck {
         let unset = self.chance(15);
         (0, action, if unset { 0 } else { quantity })
     }
+}
+
+/// A call that can be sent again.
+fn command(call: &Call) -> Option<Call> {
+    let read = matches!(call, Call::GetAccount(_) | Call::UpdateAccount(_) | Call::Batch(_));
+    (!read).then(|| call.clone())
 }

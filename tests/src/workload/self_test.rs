@@ -71,7 +71,8 @@ fn the_model_keeps_its_laws_and_the_workloads_reach_every_corner() {
         SetEntitlement ok, SetEntitlement RevisionReused, Authorize ok, Authorize TrialExhausted,
         Authorize InsufficientBalance, Batch ok, Batch again, Batch InsufficientBalance,
         CloseAccount ok, CloseAccount AccountNotEmpty, FreezeAccount ok, FreezeAccount AccountClosed,
-        UnfreezeAccount AccountClosed, UpdateAccount ok, GetTransaction TransactionNotFound, Quote ok";
+        UnfreezeAccount AccountClosed, UpdateAccount ok, UpdateAccount VersionMismatch,
+        GetTransaction TransactionNotFound, Quote ok";
     for what in wanted.split(',').map(str::trim) {
         assert!(seen.contains_key(what), "no workload reaches {what}");
     }

@@ -115,6 +115,8 @@ async fn check(
     let scenarios = scenarios.unwrap_or_else(|mistake| panic!("{mistake}"));
     let (mut observed, mut failures) = (Vec::new(), Vec::new());
     for scenario in &scenarios {
+        // Shown if something panics: the last one is where.
+        println!("{}:{}: {}", scenario.file, scenario.line, scenario.title);
         match run(scenario).await {
             Ok(more) => observed.extend(more),
             Err(failure) => failures.push(failure.to_string()),

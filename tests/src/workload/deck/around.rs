@@ -34,11 +34,20 @@ impl Deck {
             4 => vec![day, month],
             _ => vec![month, day],
         };
+        let version = at.map_or(0, |at| self.model.accounts()[at].version);
         v1::UpdateAccountRequest {
+            expected_version: self.pick(&[
+                0,
+                0,
+                version,
+                version,
+                (version - 1).max(0),
+                version + 1,
+            ]),
             account_id,
-            low_balance_threshold: self.rng.bool().then_some(3),
-            spend_caps: Some(v1::SpendCaps { caps }),
-            ..v1::UpdateAccountRequest::default()
+            low_balance_threshold: self.pick(&[None, Some(3), Some(-1)]),
+            spend_caps: self.chance(80).then_some(v1::SpendCaps { caps }),
+            note: String::new(),
         }
         .into()
     }

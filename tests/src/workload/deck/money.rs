@@ -225,16 +225,22 @@ impl Deck {
             Some(action) if named => Benefit::Unlimited(v1::Unlimited { actions: vec![action] }),
             _ => Benefit::Unlimited(v1::Unlimited { actions: Vec::new() }),
         };
-        let mut period_start = self.start - self.pick(&[30, 60]) * DAY;
+        let mut period_start = Some(self.start - self.pick(&[30, 60]) * DAY);
         let later = self.later();
-        let mut expire = self.pick(&[later, later, later, self.now, self.now - 1]);
+        let mut expire = self.pick(&[
+            Some(later),
+            Some(later),
+            Some(later),
+            Some(self.now),
+            Some(self.now - 1),
+            None,
+        ]);
         let version = known.as_ref().map_or(0, |entitled| entitled.version);
         let step = self.pick(&[1, 1, 1, 1, 2, 0, 0, -1]);
         let same = self.chance(70);
         if let Some(known) = known.filter(|_| step == 0 && same) {
             benefit = known.benefit.expect("the workload sends one");
-            period_start = known.period_start.expect("the workload sends one");
-            expire = known.expire.expect("the workload sends one");
+            (period_start, expire) = (known.period_start, known.expire);
         }
         v1::SetEntitlementRequest {
             idempotency_key: self.key(),
@@ -242,8 +248,8 @@ impl Deck {
             source,
             source_version: (version + step).max(1),
             benefit: Some(benefit),
-            period_start_time: Some(stamp(period_start)),
-            expire_time: Some(stamp(expire)),
+            period_start_time: period_start.map(stamp),
+            expire_time: expire.map(stamp),
             ..v1::SetEntitlementRequest::default()
         }
         .into()
