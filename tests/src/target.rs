@@ -69,7 +69,7 @@ calls! {
     FreezeAccount(FreezeAccountRequest) -> FreezeAccountResponse,
     /// Spending.
     UnfreezeAccount(UnfreezeAccountRequest) -> UnfreezeAccountResponse,
-    /// The end, for now.
+    /// The end, until tokens come in again.
     CloseAccount(CloseAccountRequest) -> CloseAccountResponse,
     /// Settings.
     UpdateAccount(UpdateAccountRequest) -> UpdateAccountResponse,
