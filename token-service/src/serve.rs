@@ -106,13 +106,20 @@ pub async fn start_under(
     clock: Clock,
 ) -> Result<Running, StartError> {
     let catalog = Arc::new(catalog);
-    let store = Store::open(&config.database).await?;
-    store.migrate().await?;
+    let store = Store::open(config).await?;
+    // Whoever runs a version that is migrated already needs no right to.
+    if !store.migrations().await?.pending.is_empty() {
+        store.migrate().await?;
+    }
+    for warning in store.warnings().await? {
+        tracing::warn!("{warning}");
+    }
     let key = chain_keys(config, &store).await?.swap_remove(0);
     let policy = Arc::new(policy(&catalog));
     let limits = Limits {
         queue_commands_max: config.queue_capacity_commands,
         batch_commands_max: config.batch_commands_max,
+        lanes: config.lanes(),
     };
     let (committer, committing) =
         Committer::start(store.clone(), Arc::clone(&policy), key, clock.clone(), limits);

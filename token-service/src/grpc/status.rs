@@ -230,7 +230,7 @@ pub fn failed(failure: &Failure) -> Error {
 #[must_use]
 pub fn unread(error: &StoreError) -> Error {
     match error {
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Conflict(_) => {
             tracing::warn!("a read failed: {error}");
             failed(&Failure::StoreUnavailable)
         }
