@@ -20,7 +20,7 @@ mod trouble;
 mod watch;
 
 pub use trouble::Trouble;
-pub use watch::Watch;
+pub use watch::{Watch, Watches};
 
 use crate::{clock::Clock, store::Store};
 use batch::Batcher;
@@ -35,7 +35,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
-use watch::Watches;
 
 /// Why a job has no outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +150,19 @@ impl Committer {
     /// Follows one account.
     #[must_use]
     pub fn watch(&self, account: &AccountId) -> Watch {
-        self.watches.follow(account)
+        self.watches.follow(Some(account))
+    }
+
+    /// Follows whatever is committed.
+    #[must_use]
+    pub fn watch_all(&self) -> Watch {
+        self.watches.follow(None)
+    }
+
+    /// Everybody who follows something.
+    #[must_use]
+    pub fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     /// Whether the database takes what is committed.

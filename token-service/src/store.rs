@@ -38,6 +38,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same, for one more who waits for it.
+    pub(crate) fn again(&self) -> Self {
+        let words = |cause: &(dyn std::error::Error + Send + Sync)| cause.to_string().into();
+        match self {
+            Self::Unavailable(cause) => Self::Unavailable(words(&**cause)),
+            Self::Conflict(cause) => Self::Conflict(words(&**cause)),
+            Self::Broken(cause) => Self::Broken(words(&**cause)),
+        }
+    }
+
     /// A row that can't be what we wrote.
     pub(crate) fn broken(words: impl Into<String>) -> Self {
         Self::Broken(words.into().into())

@@ -248,6 +248,13 @@ pub fn behind(sequence: i64) -> Error {
     Error::new(Code::Unavailable, Reason::StoreUnavailable, message).retry_after(AWAY_RETRY)
 }
 
+/// The cursor is from before a restore, or from another ledger.
+#[must_use]
+pub fn cursor_invalid(epoch: &str) -> Error {
+    let message = "the cursor belongs to another epoch: start again without one, or from `start`";
+    Error::new(Code::OutOfRange, Reason::CursorInvalid, message).with("epoch", epoch)
+}
+
 /// A method that this version doesn't serve.
 #[must_use]
 pub fn not_implemented(method: &str) -> Error {

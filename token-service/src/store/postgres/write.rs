@@ -284,7 +284,7 @@ fn accounts(query: PgQuery, rows: &[Account]) -> PgQuery {
         .column(rows, |it| it.sequence)
         .column(rows, |it| it.posted)
         .column(rows, |it| it.held)
-        .column(rows, |it| it.due().map(|due| due.0))
+        .column(rows, |it| it.sweep_time().map(|at| at.0))
         .column(rows, |it| it.created.0)
         .column(rows, |it| it.updated.0)
         .column(rows, |it| it.head.key.as_str())

@@ -181,7 +181,7 @@ fn bind_account(query: Query, account: &&Account) -> Query {
         .bind(account.sequence)
         .bind(account.posted)
         .bind(account.held)
-        .bind(account.due().map(|due| due.0))
+        .bind(account.sweep_time().map(|at| at.0))
         .bind(account.created.0)
         .bind(account.updated.0)
         .bind(account.head.key.clone())
