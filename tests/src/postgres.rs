@@ -37,7 +37,7 @@ const QUICK: [(&str, &str); 9] = [
 #[derive(Debug)]
 enum Shared {
     /// Ours: it goes when this process does, and takes its databases with it.
-    Ours(Server),
+    Ours(Box<Server>),
     /// Somebody else's: what we make there we drop.
     Foreign(String),
 }
@@ -53,7 +53,7 @@ impl Shared {
             Ok(url) if !url.is_empty() => Self::Foreign(url),
             Ok(_) | Err(_) => {
                 let options = Options { settings: &QUICK, ..Options::default() };
-                Self::Ours(Server::start(options).await)
+                Self::Ours(Box::new(Server::start(options).await))
             }
         }
     }
@@ -133,7 +133,8 @@ pub async fn database() -> Database {
 /// A database as `prepare` leaves it, given its URL: for hundreds of tests that want the same tables.
 /// One that an earlier test of this process is done with is used again, if there is any of this
 /// `kind`: its sessions are ended, and its rows and sequences put back to what they were. So tests
-/// may change rows, past any trigger, but not tables. On a foreign server each is made anew, because
+/// may change rows, past any trigger, but not tables; who still runs on it must have stopped before
+/// it is dropped. On a foreign server each is made anew, because
 /// nobody would drop them in the end.
 ///
 /// # Panics
