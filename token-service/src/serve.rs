@@ -133,6 +133,9 @@ pub async fn start_under(
     let reader = Reader::start(&store, &tasks, &stop);
     let watches = committer.watches().clone();
     let api = Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy);
+    let kept = store.clone();
+    let maintain = stop.clone().run_until_cancelled_owned(async move { kept.maintain().await });
+    tasks.spawn(maintain);
     tasks.spawn(events::run(store.clone(), watches, stop.clone()));
     let interval = Duration::from_millis(config.sweep_interval_ms);
     let trouble = committer.trouble().clone();

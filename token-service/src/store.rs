@@ -266,6 +266,15 @@ impl Store {
         }
     }
 
+    /// Does for the database what it doesn't do by itself, for as long as it is asked to.
+    pub async fn maintain(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.maintain().await,
+            // Its server does.
+            Self::Postgres(_) => std::future::pending().await,
+        }
+    }
+
     /// Asks the database for a sign of life.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ CREATE TABLE accounts (
     chain_key   TEXT    NOT NULL,
     chain       BLOB    NOT NULL CHECK (length(chain) = 32),
     body        TEXT    NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- For the sweeper: accounts on which something will lapse.
 CREATE INDEX accounts_due ON accounts (due_time) WHERE due_time IS NOT NULL;

@@ -17,6 +17,7 @@ use sqlx::{
     },
 };
 use std::{path::Path, time::Duration};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a connection waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,9 +34,22 @@ const WRITER_CACHE_KIB: &str = "-65536";
 /// Page cache of each reader.
 const READER_CACHE_KIB: &str = "-8192";
 
-/// The WAL's length at which it is folded into the file: 40 MiB. Random accounts dirty a page each,
-/// and pages that are written again before then are folded in once.
-const CHECKPOINT_PAGES: &str = "10000";
+/// Bytes of a page of a new file. A debit of a random account dirties two pages, and each of them
+/// goes through the log whole.
+const PAGE_BYTES: u32 = 2048;
+
+/// How often the write-ahead log is folded into the file.
+const FOLD_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The log's length, in pages, at which it is begun anew: 128 MiB. The writer waits meanwhile, for the
+/// little that isn't folded yet.
+const LOG_PAGES_MAX: i64 = 65_536;
+
+/// Prepared statements that a connection keeps: nine sizes of ten.
+const STATEMENTS_MAX: usize = 256;
+
+/// Rows that a connection's thread hands over before it waits for them to be taken.
+const ROWS_BUFFERED_MAX: usize = 1_024;
 
 /// Primary result codes that no second try helps: ERROR, CORRUPT, TOOBIG, CONSTRAINT, MISMATCH,
 /// MISUSE, RANGE, NOTADB.
@@ -66,8 +80,12 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
+            .page_size(PAGE_BYTES)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .row_buffer_size(ROWS_BUFFERED_MAX)
             .pragma("cache_size", WRITER_CACHE_KIB)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+            // Never in the middle of a commit: see `maintain`.
+            .pragma("wal_autocheckpoint", "0");
         // Opening once in writing makes the file and its WAL, which a reader can't.
         SqliteConnection::connect_with(&options).await?.close().await?;
         let readers = SqlitePoolOptions::new()
@@ -144,6 +162,34 @@ impl Sqlite {
     /// If it can't be opened.
     pub async fn writer(&self) -> Result<SqliteWriter, StoreError> {
         Ok(SqliteWriter::new(self.connect().await?))
+    }
+
+    /// See [`super::Store::maintain`]: folds the log into the file beside the writer, which would
+    /// otherwise do it in the middle of a commit.
+    pub async fn maintain(&self) {
+        let mut ticks = interval(FOLD_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut connection = None;
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.fold(&mut connection).await {
+                tracing::debug!(%error, "the log can't be folded into the file now");
+                connection = None;
+            }
+        }
+    }
+
+    async fn fold(&self, connection: &mut Option<SqliteConnection>) -> Result<(), StoreError> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(self.connect().await?),
+        };
+        let (_, pages, _): (i64, i64, i64) =
+            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;
+        if pages > LOG_PAGES_MAX {
+            sqlx::query("PRAGMA wal_checkpoint(RESTART)").execute(connection).await?;
+        }
+        Ok(())
     }
 
     async fn connect(&self) -> Result<SqliteConnection, StoreError> {

@@ -1,7 +1,7 @@
 //! One statement for many rows: `head (?, …), (?, …) tail`.
 //!
 //! SQLite has no arrays; rows are bound one value each. A batch is cut into chunks of a few fixed
-//! sizes, so that every statement's text is one of four and stays prepared.
+//! sizes, so that every statement's text is one of nine and stays prepared.
 
 use sqlx::{
     Sqlite,
@@ -10,7 +10,7 @@ use sqlx::{
 use std::iter;
 
 /// Rows per statement, the largest first. 256 rows of 20 columns stay far below SQLite's 32,766.
-const CHUNKS: [usize; 4] = [256, 32, 4, 1];
+const CHUNKS: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 pub(super) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
