@@ -164,7 +164,7 @@ impl Store {
         }
     }
 
-    /// The account's row, without what is due but not yet posted.
+    /// The account's row, without what is due but not yet posted, and without what was spilled.
     ///
     /// # Errors
     /// If it can't be read.
@@ -179,6 +179,16 @@ impl Store {
     pub async fn accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.accounts(ids).await,
+        }
+    }
+
+    /// The account with all its grants, as if none had been spilled from its row.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn whole_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.whole_account(id).await,
         }
     }
 
