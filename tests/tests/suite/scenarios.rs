@@ -52,6 +52,7 @@ files! {
     expiry
     holds
     malformed
+    many_grants
     quote
     reads
     reverse
