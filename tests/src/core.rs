@@ -115,6 +115,7 @@ impl Core {
                         panic!("a law is broken: {broken}");
                     }
                     self.rows.write(applied.effects);
+                    self.rows.check_spilled();
                     return applied.outcomes.pop().expect("outcomes for each job");
                 }
             }

@@ -121,7 +121,21 @@ impl Api {
     async fn find(&self, id: &AccountId) -> Result<Option<Found>, Error> {
         let row = self.reader.account(id).await.map_err(|error| status::unread(&error))?;
         let now = self.clock.now();
-        Ok(row.map(|row| Found { now: ledger::settled(&row, &self.policy, now), row, at: now }))
+        match row {
+            Some(row) if row.lacks_due(now) => self.find_whole(id).await,
+            row => Ok(row.map(|row| self.found(row, now))),
+        }
+    }
+
+    /// [`Api::find`] with all grants.
+    async fn find_whole(&self, id: &AccountId) -> Result<Option<Found>, Error> {
+        let row = self.store.whole_account(id).await.map_err(|error| status::unread(&error))?;
+        let now = self.clock.now();
+        Ok(row.map(|row| self.found(Arc::new(row), now)))
+    }
+
+    fn found(&self, row: Arc<Account>, at: Time) -> Found {
+        Found { now: ledger::settled(&row, &self.policy, at), row, at }
     }
 
     /// [`Api::find`], or ACCOUNT_NOT_FOUND.

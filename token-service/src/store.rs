@@ -283,7 +283,7 @@ impl Store {
         either!(self.ping())
     }
 
-    /// The account's row, without what is due but not yet posted.
+    /// The account's row, without what is due but not yet posted, and without what was spilled.
     ///
     /// # Errors
     /// If it can't be read.
@@ -297,6 +297,14 @@ impl Store {
     /// If they can't be read.
     pub async fn accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
         either!(self.accounts(ids))
+    }
+
+    /// The account with all its grants, as if none had been spilled from its row.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn whole_account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        either!(self.whole_account(id))
     }
 
     /// Accounts on which something was due by `now`, at most `limit`.

@@ -26,10 +26,10 @@ impl Core {
             return Err(status::behind(query.min_sequence));
         }
         let Some(as_of) = query.as_of else {
-            return Ok(account::holdings(&self.settled(row), self.now));
+            return Ok(account::holdings(&self.settled(&row), self.now));
         };
         let balance = if as_of >= row.updated {
-            ledger::settled(row, &self.policy, as_of).balance()
+            ledger::settled(&row, &self.policy, as_of).balance()
         } else {
             let mut entries = self.rows.entries_of(&row.id).filter(|it| it.created <= as_of);
             let entry = entries.find_map(|it| it.entries.iter().find(|it| it.account == row.id));
@@ -78,13 +78,14 @@ impl Core {
         request: v1::ListGrantsRequest,
     ) -> Result<v1::ListGrantsResponse, Error> {
         let query::GrantQuery { account: id, states, .. } = query::grants(request, &self.catalog)?;
-        let row = self.existing(&id)?;
-        let now = self.settled(row);
+        self.existing(&id)?;
+        let row = self.rows.whole(&id).expect("it exists");
+        let now = self.settled(&row);
         let lapsed = |grant: &Grant| Grant { remaining: 0, scheduled: None, ..grant.clone() };
         let as_now = |it: &Grant| now.grant(it.id).cloned().unwrap_or_else(|| lapsed(it));
         let mut grants: Vec<Grant> = row.body.grants.iter().map(as_now).collect();
         grants.sort_by(|a, b| self.policy.burn(a, b));
-        grants.extend(of(&self.rows.grants, &id));
+        grants.extend(of(&self.rows.grants, &id).into_iter().filter(Grant::is_closed));
         let grants = grants.iter().filter(|grant| states.contains(&wire::grant_state(grant)));
         let grants = grants.map(|grant| wire::grant(id.as_str(), grant)).collect();
         Ok(v1::ListGrantsResponse { grants, next_page_token: String::new() })
@@ -96,7 +97,7 @@ impl Core {
     ) -> Result<v1::ListHoldsResponse, Error> {
         let query::HoldQuery { account: id, state, .. } = query::holds(request, &self.catalog)?;
         let row = self.existing(&id)?;
-        let now = self.settled(row);
+        let now = self.settled(&row);
         let lapsed = |hold: &Hold| Hold { state: HoldState::Expired, ..hold.clone() };
         let as_now = |it: &Hold| now.hold(it.id).cloned().unwrap_or_else(|| lapsed(it));
         let mut holds: Vec<Hold> = row.body.holds.iter().map(as_now).collect();
@@ -160,13 +161,16 @@ impl Core {
     }
 
     pub(super) fn account_now(&self, id: &AccountId) -> Result<v1::Account, Error> {
-        Ok(account::account(&self.settled(self.existing(id)?), self.now))
+        Ok(account::account(&self.settled(&self.existing(id)?), self.now))
     }
 
-    fn existing(&self, id: &AccountId) -> Result<&Account, Error> {
-        self.rows.accounts.get(id).ok_or_else(|| {
+    /// The account's row; with the grants that it lacks, if any of them is due.
+    fn existing(&self, id: &AccountId) -> Result<Account, Error> {
+        let row = self.rows.accounts.get(id).ok_or_else(|| {
             self.refused(&Rejection::AccountNotFound { account: id.clone() }, "GetAccount")
-        })
+        })?;
+        let whole = || self.rows.whole(id).expect("it exists");
+        Ok(if row.lacks_due(self.now) { whole() } else { row.clone() })
     }
 
     fn settled(&self, row: &Account) -> Account {

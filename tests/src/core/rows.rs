@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) struct Rows {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) transactions: BTreeMap<Name, Arc<Transaction>>,
-    /// The closed ones; the others are in their account's row.
+    /// The closed and the spilled ones; the others are in their account's row.
     pub(super) grants: BTreeMap<Name, Grant>,
     /// Those that ended; the others are in their account's row.
     pub(super) holds: BTreeMap<Name, Hold>,
@@ -31,6 +31,12 @@ impl Rows {
         for name in &needs.grants {
             state.grants.load(name.clone(), self.grants.get(name).cloned());
         }
+        for id in &needs.spilled {
+            for grant in self.spilled_of(id) {
+                state.grants.load((id.clone(), grant.id), Some(grant.clone()));
+            }
+        }
+        state.whole.clone_from(&needs.spilled);
         for name in &needs.holds {
             state.holds.load(name.clone(), self.holds.get(name).cloned());
         }
@@ -40,11 +46,13 @@ impl Rows {
         for name in &needs.clawbacks {
             state.clawbacks.load(name.clone(), self.clawbacks.get(name).cloned());
         }
-        for id in &needs.tips {
-            let own = self.entries_of(id).filter(|it| it.kind == TransactionType::Transfer);
-            state
-                .tips
-                .load(id.clone(), Some(own.filter(|it| it.account == *id).cloned().collect()));
+        for (id, credit) in &needs.tips {
+            let own = self.entries_of(id).filter(|it| it.account == *id);
+            let tips = own.filter(|it| {
+                let drew = it.own().draws().any(|draw| draw.grant == *credit);
+                it.kind == TransactionType::Transfer && drew
+            });
+            state.tips.load((id.clone(), *credit), Some(tips.cloned().collect()));
         }
         state
     }
@@ -62,13 +70,41 @@ impl Rows {
             let old = self.transactions.insert(transaction.name(), transaction);
             assert!(old.is_none(), "a transaction is never changed");
         }
-        self.grants.extend(effects.closed_grants);
-        for name in effects.reopened_grants {
-            self.grants.remove(&name).expect("a grant that opens again was closed");
+        self.grants.extend(effects.grants);
+        for name in effects.returned_grants {
+            self.grants.remove(&name).expect("a grant that returns was there");
         }
         self.holds.extend(effects.ended_holds);
         self.reversals.extend(effects.reversals);
         self.clawbacks.extend(effects.clawbacks);
+    }
+
+    /// The account's open grants that aren't in its row.
+    pub(super) fn spilled_of(&self, id: &AccountId) -> impl Iterator<Item = &Grant> {
+        let own = self.grants.iter().filter(move |((owner, _), _)| owner == id);
+        own.map(|(_, grant)| grant).filter(|grant| !grant.is_closed())
+    }
+
+    /// The account with all its grants.
+    pub(super) fn whole(&self, id: &AccountId) -> Option<Account> {
+        let mut account = self.accounts.get(id)?.clone();
+        account.take_in(self.spilled_of(id).cloned());
+        Some(account)
+    }
+
+    /// What each account's row says of grants that are elsewhere is what they are.
+    pub(super) fn check_spilled(&self) {
+        for (id, row) in &self.accounts {
+            let summary = &row.body.spilled;
+            let whole = self.whole(id).expect("it is there");
+            assert_eq!(summary.count(), self.spilled_of(id).count(), "grants elsewhere of {id}");
+            assert_eq!(row.due(), whole.due(), "what is due next on {id}");
+            assert_eq!(row.scheduled(), whole.scheduled(), "scheduled tokens of {id}");
+            let now = row.updated;
+            let told = |account| token_service::grpc::convert::account::holdings(account, now);
+            assert_eq!(told(row), told(&whole), "what {id} holds");
+            assert!(self.spilled_of(id).all(|grant| grant.held == 0), "held grants stay");
+        }
     }
 
     /// The transactions with an entry in the account, the newest first.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use story::Told;
 
 mod around;
+mod crowd;
 mod money;
 mod several;
 mod story;

@@ -57,6 +57,7 @@ files! {
     expiry
     holds
     malformed
+    many_grants
     quote
     reads
     reverse

@@ -7,6 +7,7 @@ use crate::{
     hold::Hold,
     id::{AccountId, System, TransactionId},
     notice::next_notice,
+    spill::Spilled,
     time::Time,
     tokens::{Exact, Tokens, is_default, sum},
     transaction::{Change, TransactionType},
@@ -154,9 +155,12 @@ pub struct Account {
 /// The part of an account that the database keeps as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
-    /// Grants that are scheduled or have tokens left, oldest first.
+    /// Grants that are scheduled or have tokens left, oldest first; not those that are spilled.
     #[serde(default, skip_serializing_if = "is_default")]
     pub grants: Vec<Grant>,
+    /// Of the others a summary.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spilled: Spilled,
     /// Open holds, oldest first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub holds: Vec<Hold>,
@@ -220,10 +224,17 @@ impl Account {
     /// Tokens granted but not effective yet.
     #[must_use]
     pub fn scheduled(&self) -> Tokens {
-        sum(self.body.grants.iter().filter(|it| it.scheduled.is_some()).map(|it| it.remaining))
+        let grants = self.body.grants.iter().filter(|it| it.scheduled.is_some());
+        sum(grants.map(|it| it.remaining)).plus(self.body.spilled.scheduled())
     }
 
-    /// The scheduled or open grant of this name.
+    /// Whether it has scheduled or open grants.
+    #[must_use]
+    pub fn has_grants(&self) -> bool {
+        !self.body.grants.is_empty() || self.body.spilled.count() > 0
+    }
+
+    /// The scheduled or open grant of this name, if it is in its row.
     #[must_use]
     pub fn grant(&self, id: TransactionId) -> Option<&Grant> {
         self.body.grants.iter().find(|grant| grant.id == id)
@@ -243,14 +254,14 @@ impl Account {
             Some(effective) => Some(effective),
             None => grant.expire.filter(|_| grant.unheld() > 0),
         });
-        holds.chain(grants).flatten().min()
+        holds.chain(grants).chain([self.body.spilled.due()]).flatten().min()
     }
 
     /// When the sweeper has something to do: something is [due](Self::due), or worth a notice.
     #[must_use]
     pub fn sweep_time(&self) -> Option<Time> {
         let notices = self.body.grants.iter().filter_map(next_notice);
-        self.due().into_iter().chain(notices).min()
+        self.due().into_iter().chain(notices).chain(self.body.spilled.notice()).min()
     }
 
     /// Applies the changes of one entry, in order.
@@ -268,7 +279,8 @@ impl Account {
         for change in changes {
             self.change(kind, counter, at, change);
         }
-        self.posted = sum(self.body.grants.iter().map(Grant::posted)).minus(self.body.debt);
+        let granted = sum(self.body.grants.iter().map(Grant::posted));
+        self.posted = granted.plus(self.body.spilled.posted()).minus(self.body.debt);
         self.held = sum(self.body.grants.iter().map(|grant| grant.held));
         self.sequence = self.sequence.plus(1);
         self.updated = at;

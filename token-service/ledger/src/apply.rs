@@ -104,10 +104,11 @@ pub fn apply(
     now: Time,
 ) -> Result<Applied, Box<Footprint>> {
     let mut book = Book { state, policy, key, now };
+    book.state.unite();
     let mut needs = Footprint::default();
     let outcomes = jobs.iter().map(|job| book.run(job, &mut needs)).collect();
     if needs.is_empty() {
-        Ok(Applied { outcomes, effects: Effects::of(book.state) })
+        Ok(Applied { outcomes, effects: Effects::of(book.state, policy) })
     } else {
         Err(Box::new(needs))
     }

@@ -5,11 +5,17 @@ use crate::{
     grant::Grant,
     hold::Hold,
     id::{AccountId, Name},
+    policy::Policy,
+    spill::GRANTS_IN_ROW_MAX,
     state::{Clawback, Reversal, State},
     tokens::{Exact, Tokens, sum},
     transaction::{Entry, Transaction, TransactionType},
 };
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 /// Rows to write, all or none.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +26,11 @@ pub struct Effects {
     pub accounts: Vec<Account>,
     /// New transactions with their entries.
     pub transactions: Vec<Arc<Transaction>>,
-    /// Grants that closed: they leave their account's row.
-    pub closed_grants: Vec<(Name, Grant)>,
-    /// Closed grants that are open again: they are in their account's row.
-    pub reopened_grants: Vec<Name>,
+    /// Grants that left their account's row, as they are now: closed ones, and open ones that are
+    /// spilled.
+    pub grants: Vec<(Name, Grant)>,
+    /// Grants that are in their account's row again, and nowhere else.
+    pub returned_grants: Vec<Name>,
     /// Holds that ended.
     pub ended_holds: Vec<(Name, Hold)>,
     /// What was reversed, as it is now.
@@ -51,7 +58,8 @@ impl std::error::Error for Broken {}
 
 impl Effects {
     /// What changed in the state.
-    pub(crate) fn of(state: State) -> Self {
+    pub(crate) fn of(mut state: State, policy: &Policy) -> Self {
+        state.part(policy);
         let mut effects = Self::default();
         for (_, account, existed) in state.accounts.into_changed() {
             let to = if existed { &mut effects.accounts } else { &mut effects.new_accounts };
@@ -65,8 +73,8 @@ impl Effects {
         });
         for (name, grant, existed) in state.grants.into_changed() {
             match grant {
-                Some(grant) => effects.closed_grants.push((name, grant)),
-                None if existed => effects.reopened_grants.push(name),
+                Some(grant) => effects.grants.push((name, grant)),
+                None if existed => effects.returned_grants.push(name),
                 None => {}
             }
         }
@@ -113,6 +121,7 @@ impl Effects {
         for transaction in &self.transactions {
             check_transaction(transaction)?;
         }
+        let elsewhere: BTreeSet<&Name> = self.grants.iter().map(|(name, _)| name).collect();
         let mut entries: BTreeMap<&AccountId, Vec<&Entry>> = BTreeMap::new();
         for (_, entry) in self.entries() {
             entries.entry(&entry.account).or_default().push(entry);
@@ -124,6 +133,10 @@ impl Effects {
             };
             own.sort_by_key(|entry| entry.sequence);
             check_account(account)?;
+            let twice = |grant: &Grant| elsewhere.contains(&(account.id.clone(), grant.id));
+            if account.body.grants.iter().any(twice) {
+                return broken("a grant is in one place");
+            }
             check_sequence(account, own)?;
         }
         Ok(())
@@ -164,7 +177,8 @@ fn check_account(account: &Account) -> Result<(), Broken> {
     let broken = |law| Err(Broken { account: account.id.clone(), law });
     let body = &account.body;
     let granted: Tokens = sum(body.grants.iter().map(Grant::posted));
-    if account.posted != granted.minus(body.debt) {
+    let spilled = body.spilled.posted();
+    if account.posted != granted.plus(spilled).minus(body.debt) {
         return broken("posted = what the grants hold - debt");
     }
     let reserved = sum(body.grants.iter().map(|grant| grant.held));
@@ -175,7 +189,13 @@ fn check_account(account: &Account) -> Result<(), Broken> {
     if body.debt < 0 || !body.grants.iter().all(fits) {
         return broken("no grant is negative, and debt is not");
     }
-    if body.debt > 0 && body.grants.iter().any(|grant| grant.available() > 0) {
+    if body.grants.iter().filter(|grant| grant.held == 0).count() > GRANTS_IN_ROW_MAX {
+        return broken("a row keeps so many grants and no more");
+    }
+    if spilled < 0 || body.spilled.scheduled() < 0 {
+        return broken("no spilled grant is negative");
+    }
+    if body.debt > 0 && (spilled > 0 || body.grants.iter().any(|grant| grant.available() > 0)) {
         return broken("debt takes whatever is there");
     }
     Ok(())

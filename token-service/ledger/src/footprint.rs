@@ -14,16 +14,19 @@ pub struct Footprint {
     pub accounts: BTreeSet<AccountId>,
     /// Transactions with their entries: what keys may name, what commands refer to.
     pub transactions: BTreeSet<Name>,
-    /// Grants that may be closed, and so not in their account's row.
+    /// Grants that may be closed or spilled, and so not in their account's row.
     pub grants: BTreeSet<Name>,
+    /// Accounts of which every spilled grant is needed.
+    pub spilled: BTreeSet<AccountId>,
     /// Holds that may have ended, and so not be in their account's row.
     pub holds: BTreeSet<Name>,
     /// What was reversed of these transactions.
     pub reversals: BTreeSet<Name>,
     /// What was clawed back of these credits.
     pub clawbacks: BTreeSet<Name>,
-    /// Accounts whose transfers, back to the time that makes them mature, are needed.
-    pub tips: BTreeSet<AccountId>,
+    /// Credits from whose grants transfers may have drawn: those transfers, back to the time that
+    /// makes them mature.
+    pub tips: BTreeSet<Name>,
 }
 
 impl Footprint {
@@ -39,6 +42,7 @@ impl Footprint {
         self.accounts.extend(other.accounts);
         self.transactions.extend(other.transactions);
         self.grants.extend(other.grants);
+        self.spilled.extend(other.spilled);
         self.holds.extend(other.holds);
         self.reversals.extend(other.reversals);
         self.clawbacks.extend(other.clawbacks);
@@ -47,9 +51,10 @@ impl Footprint {
     }
 
     fn rows(&self) -> usize {
-        let Self { accounts, transactions, grants, holds, reversals, clawbacks, tips } = self;
-        let named = [transactions, grants, holds, reversals, clawbacks].map(BTreeSet::len);
-        [accounts.len(), tips.len()].into_iter().chain(named).fold(0, usize::saturating_add)
+        let Self { accounts, transactions, grants, spilled, holds, reversals, clawbacks, tips } =
+            self;
+        let named = [transactions, grants, holds, reversals, clawbacks, tips].map(BTreeSet::len);
+        [accounts.len(), spilled.len()].into_iter().chain(named).fold(0, usize::saturating_add)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     grant::{Draw, Grant, GrantKind},
     policy::Policy,
     rejection::{Limit, Rejection},
+    state::Stop,
     time::Time,
     tokens::{Exact, Tokens, sum},
     transaction::Change,
@@ -47,15 +48,18 @@ pub(crate) fn fund(
     charge: &Charge,
     extent: Extent,
     now: Time,
-) -> Result<Funding, Rejection> {
+) -> Result<Funding, Stop> {
     let action = charge.action();
-    let grants = payers(account, policy, |grant| grant.pays_for(action));
-    let there = available(&grants);
+    let may_pay = |grant: &Grant| grant.pays_for(action);
+    let rivals = account.body.spilled.posted();
+    let grants = payers(account, policy, rivals, may_pay);
     let cover = policy.entitlement_rank().and_then(|rank| {
         let mut active = account.body.entitlements.iter().filter(|it| it.is_active(now));
         let covering = active.find(|it| it.covers(action) > 0)?;
-        let first = grants.iter().filter(|grant| policy.rank(grant.kind) < rank);
-        Some((covering, sum(first.map(|grant| grant.available()))))
+        let goes_before = |kind| policy.rank(kind) < rank;
+        let before = usable(account, |grant| may_pay(grant) && goes_before(grant.kind));
+        let spilled = account.body.spilled.posted_of(goes_before);
+        Some((covering, before, spilled))
     });
 
     let (wanted, unit) = match charge {
@@ -63,21 +67,31 @@ pub(crate) fn fund(
         Charge::Action { quantity, unit, .. } => (*quantity, *unit),
     };
     let affordable = |tokens: Tokens| tokens.checked_div(unit).unwrap_or(i64::MAX);
-    let covered = cover.map_or(0, |(entitlement, before)| {
+    if cover.is_some_and(|(_, before, spilled)| affordable(before) < wanted && spilled > 0) {
+        return Err(Stop::lacks_spilled(account));
+    }
+    let covered = cover.map_or(0, |(entitlement, before, _)| {
         let paid_before = affordable(before).min(wanted);
         wanted.minus(paid_before).min(entitlement.covers(action))
     });
     let rest = wanted.minus(covered);
-    let payable = affordable(there).min(rest);
+    let payable = affordable(available(&grants)).min(rest);
+    let there = usable(account, may_pay).plus(rivals);
+    // Where even all of it is too little, nobody needs to know which grants that would be.
+    let all_may_pay = account.body.spilled.bound() == 0;
+    let hopeless = extent == Extent::Exact && all_may_pay && affordable(there) < rest;
+    if payable < rest && rivals > 0 && !hopeless {
+        return Err(Stop::lacks_spilled(account));
+    }
     let required = i128::from(rest).saturating_mul(i128::from(unit));
     let nothing = payable == 0 && covered == 0;
     if payable < rest && (extent == Extent::Exact || nothing) {
         let required = Tokens::try_from(required).unwrap_or(Tokens::MAX);
-        return Err(insufficient(account, required, there));
+        return Err(insufficient(account, required, there).into());
     }
 
     let tokens = payable.saturating_mul(unit);
-    let entitled = cover.filter(|_| covered > 0).map(|(entitlement, _)| Entitled {
+    let entitled = cover.filter(|_| covered > 0).map(|(entitlement, ..)| Entitled {
         source: entitlement.source.clone(),
         quantity: covered,
         period: entitlement.period,
@@ -87,37 +101,58 @@ pub(crate) fn fund(
     Ok(Funding { draws: draw(&grants, tokens), entitled, quantity })
 }
 
-/// The grants that pay for a transfer or a withdrawal of `amount`, which entitlements never cover.
+/// The grants that pay for a transfer or a withdrawal of `amount`, which entitlements never cover:
+/// those of some kinds that may leave.
 pub(crate) fn give(
     account: &Account,
     policy: &Policy,
     amount: Tokens,
+    kinds: &[GrantKind],
     may_leave: impl Fn(&Grant) -> bool,
-) -> Result<Funding, Rejection> {
-    let grants = payers(account, policy, |grant| grant.pays_for(None) && may_leave(grant));
+) -> Result<Funding, Stop> {
+    let rivals = account.body.spilled.free_of(kinds);
+    let grants = payers(account, policy, rivals, |grant| {
+        grant.pays_for(None) && kinds.contains(&grant.kind) && may_leave(grant)
+    });
     let there = available(&grants);
+    if amount > there && rivals > 0 {
+        return Err(Stop::lacks_spilled(account));
+    }
     if amount > there {
-        return Err(insufficient(account, amount, there));
+        return Err(insufficient(account, amount, there).into());
     }
     Ok(Funding { draws: draw(&grants, amount), entitled: None, quantity: 0 })
 }
 
-/// Which grants may pay a withdrawal.
+/// Which earned grants may pay a withdrawal.
 pub(crate) fn is_mature(policy: &Policy, now: Time) -> impl Fn(&Grant) -> bool {
     let since = policy.mature_since(now);
-    move |grant| grant.kind == GrantKind::Earned && grant.created <= since
+    move |grant| grant.created <= since
 }
 
-/// Unheld tokens in burn-down order, whatever they may pay for: what a debt takes.
-pub(crate) fn take_any(account: &Account, policy: &Policy, amount: Tokens) -> Vec<Draw> {
-    let grants = payers(account, policy, |_| true);
+/// Unheld tokens in burn-down order, whatever they may pay for: what a clawback takes.
+pub(crate) fn take_any(
+    account: &Account,
+    policy: &Policy,
+    amount: Tokens,
+) -> Result<Vec<Draw>, Stop> {
+    let rivals = account.body.spilled.posted();
+    let grants = payers(account, policy, rivals, |_| true);
     let there = available(&grants);
-    draw(&grants, amount.min(there))
+    if amount > there && rivals > 0 {
+        return Err(Stop::lacks_spilled(account));
+    }
+    Ok(draw(&grants, amount.min(there)))
 }
 
-/// The changes by which unheld tokens pay off debt.
+/// The changes by which unheld tokens pay off debt. An account in debt has none that are spilled.
 pub(crate) fn repayments(account: &Account, policy: &Policy) -> Vec<Change> {
-    take_any(account, policy, account.body.debt).into_iter().map(Change::Repay).collect()
+    if account.body.debt == 0 {
+        return Vec::new();
+    }
+    let grants = payers(account, policy, 0, |_| true);
+    let amount = account.body.debt.min(available(&grants));
+    draw(&grants, amount).into_iter().map(Change::Repay).collect()
 }
 
 /// Whether the account may spend at all.
@@ -152,24 +187,35 @@ pub(crate) fn within_caps(account: &Account, tokens: Tokens, now: Time) -> Resul
 
 fn insufficient(account: &Account, required: Tokens, available: Tokens) -> Rejection {
     let body = &account.body;
-    let trying = body.grants.iter().any(|it| it.kind == GrantKind::Trial && it.remaining > 0);
-    if body.tried && !body.bought && !trying {
+    let trial = GrantKind::Trial;
+    let trying = body.grants.iter().any(|it| it.kind == trial && it.remaining > 0);
+    if body.tried && !body.bought && !trying && !body.spilled.has(trial) {
         Rejection::TrialExhausted { required, available }
     } else {
         Rejection::InsufficientBalance { required, available }
     }
 }
 
+/// The grants in the account's row that surely pay first, in burn-down order. While spilled ones have
+/// tokens that may pay too, `rivals`, those in the row that burn after one of them (a hold keeps them
+/// there) are left out.
 fn payers<'a>(
     account: &'a Account,
     policy: &Policy,
+    rivals: Tokens,
     may_pay: impl Fn(&Grant) -> bool,
 ) -> Vec<&'a Grant> {
+    let surely = |grant: &Grant| rivals == 0 || account.body.spilled.burn_after(grant, policy);
     let grants = account.body.grants.iter();
-    let mut grants: Vec<&Grant> =
-        grants.filter(|grant| grant.available() > 0 && may_pay(grant)).collect();
+    let grants = grants.filter(|grant| grant.available() > 0 && may_pay(grant) && surely(grant));
+    let mut grants: Vec<&Grant> = grants.collect();
     grants.sort_by(|a, b| policy.burn(a, b));
     grants
+}
+
+fn usable(account: &Account, may_pay: impl Fn(&Grant) -> bool) -> Tokens {
+    let grants = account.body.grants.iter().filter(|grant| may_pay(grant));
+    sum(grants.map(Grant::available))
 }
 
 fn available(grants: &[&Grant]) -> Tokens {

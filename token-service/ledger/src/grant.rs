@@ -156,6 +156,12 @@ impl Grant {
         self.remaining == 0
     }
 
+    /// As much of it as the burn-down order depends on.
+    #[must_use]
+    pub fn ordering_part(&self) -> Self {
+        Self { actions: Vec::new(), reference: String::new(), ..self.clone() }
+    }
+
     /// A draw of this many of its tokens.
     #[must_use]
     pub fn draw(&self, amount: Tokens) -> Draw {

@@ -5,6 +5,7 @@ use crate::{
     time::Time,
     tokens::Tokens,
 };
+use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 
 /// Who may pay, in order.
@@ -85,6 +86,20 @@ impl Policy {
         });
         let found = std::iter::once(by_step).chain(by_criteria).find(|order| order.is_ne());
         found.unwrap_or_else(|| a.sequence.cmp(&b.sequence))
+    }
+
+    /// Which of two grants rather stays in its account's row: the one that burns first, scheduled
+    /// ones last.
+    pub(crate) fn residence(&self, a: &Grant, b: &Grant) -> Ordering {
+        let waits = |grant: &Grant| grant.scheduled.is_some();
+        waits(a).cmp(&waits(b)).then_with(|| self.burn(a, b))
+    }
+
+    /// What the burn-down order depends on, in a few letters: the catalog may change it.
+    pub(crate) fn order(&self) -> String {
+        let order = format!("{:?} {:?}", self.funding_order, self.burn_order);
+        let digest = Sha256::digest(order);
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Since when tokens must have been earned to be mature now.

@@ -6,12 +6,16 @@ use crate::{
     grant::Grant,
     hold::Hold,
     id::{AccountId, Name, TransactionId},
+    policy::Policy,
     rejection::Rejection,
     tokens::Tokens,
     transaction::Transaction,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// How much of a transaction has been reversed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +86,13 @@ impl From<Rejection> for Stop {
 impl From<Footprint> for Stop {
     fn from(needs: Footprint) -> Self {
         Self::Lacks(Box::new(needs))
+    }
+}
+
+impl Stop {
+    /// The account's spilled grants are needed.
+    pub(crate) fn lacks_spilled(account: &Account) -> Self {
+        Footprint { spilled: [account.id.clone()].into(), ..Footprint::default() }.into()
     }
 }
 
@@ -185,23 +196,27 @@ pub struct State {
     pub accounts: Table<AccountId, Account>,
     /// Transactions with all their entries.
     pub transactions: Table<Name, Arc<Transaction>>,
-    /// Closed grants.
+    /// Closed grants, and spilled ones.
     pub grants: Table<Name, Grant>,
+    /// Accounts of which every spilled grant is loaded, beside others, in `grants`.
+    pub whole: BTreeSet<AccountId>,
     /// Holds that have ended.
     pub holds: Table<Name, Hold>,
     /// What was reversed.
     pub reversals: Table<Name, Reversal>,
     /// What was clawed back.
     pub clawbacks: Table<Name, Clawback>,
-    /// Transfers of an account that are not older than the time that makes them mature, the newest
-    /// first.
-    pub tips: Table<AccountId, Vec<Arc<Transaction>>>,
+    /// Transfers that drew from a credit's grant and are not older than the time that makes them
+    /// mature, the newest first.
+    pub tips: Table<Name, Vec<Arc<Transaction>>>,
 }
 
 /// The same for every table, so that none can be forgotten: a new field doesn't compile without it.
 macro_rules! every_table {
     ($state:ident.$method:ident()) => {{
-        let State { accounts, transactions, grants, holds, reversals, clawbacks, tips } = $state;
+        // What was loaded stays loaded.
+        let State { accounts, transactions, grants, holds, reversals, clawbacks, tips, whole: _ } =
+            $state;
         accounts.$method();
         transactions.$method();
         grants.$method();
@@ -259,14 +274,31 @@ impl State {
         self.transactions.get(name).ok_or_else(|| lacks().into())
     }
 
-    /// The grant of this name: the account's own row of it, or the closed one.
+    /// The grant of this name: the account's own row of it, or the closed or spilled one.
     pub(crate) fn grant(&self, name: &Name) -> Result<Option<&Grant>, Stop> {
-        let open = self.account(&name.0)?.and_then(|account| account.grant(name.1));
-        if open.is_some() {
-            return Ok(open);
+        let account = self.account(&name.0)?;
+        let resident = account.and_then(|account| account.grant(name.1));
+        if resident.is_some() {
+            return Ok(resident);
         }
         let lacks = || Footprint { grants: [name.clone()].into(), ..Footprint::default() };
-        self.grants.get(name).ok_or_else(|| lacks().into())
+        let found = self.grants.get(name).ok_or_else(|| Stop::from(lacks()))?;
+        let spilled = found.filter(|grant| !grant.is_closed()).zip(account);
+        match spilled {
+            Some((grant, account)) if !account.body.spilled.can_miss(grant) => {
+                Err(Stop::lacks_spilled(account))
+            }
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// The scheduled or open grant of this name.
+    pub(crate) fn open_grant(&self, name: &Name) -> Result<Option<&Grant>, Stop> {
+        let Some(account) = self.account(&name.0)? else { return Ok(None) };
+        if account.body.spilled.count() == 0 {
+            return Ok(account.grant(name.1));
+        }
+        Ok(self.grant(name)?.filter(|grant| !grant.is_closed()))
     }
 
     /// The ended hold of this name.
@@ -290,13 +322,59 @@ impl State {
 
     /// A transfer of this batch, which a clawback later in it must find.
     pub(crate) fn add_tip(&mut self, transfer: &Arc<Transaction>) {
-        self.tips.change(&transfer.account, |tips| tips.insert(0, Arc::clone(transfer)));
+        for draw in transfer.own().draws() {
+            let credit = (transfer.account.clone(), draw.grant);
+            self.tips.change(&credit, |tips| tips.insert(0, Arc::clone(transfer)));
+        }
     }
 
-    /// The account's transfers that aren't mature yet.
-    pub(crate) fn tips(&self, id: &AccountId) -> Result<&[Arc<Transaction>], Stop> {
-        let lacks = || Footprint { tips: [id.clone()].into(), ..Footprint::default() };
-        let found = self.tips.get(id).ok_or_else(|| Stop::from(lacks()))?;
+    /// The transfers that drew from this credit's grant and aren't mature yet.
+    pub(crate) fn tips(&self, credit: &Name) -> Result<&[Arc<Transaction>], Stop> {
+        let lacks = || Footprint { tips: [credit.clone()].into(), ..Footprint::default() };
+        let found = self.tips.get(credit).ok_or_else(|| Stop::from(lacks()))?;
         Ok(found.map_or(&[], Vec::as_slice))
+    }
+
+    /// Puts the spilled grants that are loaded into their accounts, before anything happens.
+    pub(crate) fn unite(&mut self) {
+        for id in &self.whole {
+            let spilled: Vec<Grant> = self.spilled(id).map(|(_, grant)| grant.clone()).collect();
+            self.accounts.change(id, |account| {
+                let count = account.body.spilled.count();
+                assert!(count == spilled.len(), "a row knows how many grants are elsewhere");
+                account.take_in(spilled);
+            });
+        }
+    }
+
+    /// Parts those accounts from what is too much for their rows, after everything has happened.
+    pub(crate) fn part(&mut self, policy: &Policy) {
+        for id in std::mem::take(&mut self.whole) {
+            let Some(row) = self.accounts.rows.get_mut(&id).filter(|row| row.changed) else {
+                continue;
+            };
+            let gone = row.value.as_mut().map(|account| account.spill(policy));
+            let gone = gone.into_iter().flatten().map(|grant| (grant.id, grant));
+            let mut gone: BTreeMap<TransactionId, Grant> = gone.collect();
+            let were: Vec<(Name, Grant)> =
+                self.spilled(&id).map(|(name, grant)| (name.clone(), grant.clone())).collect();
+            for (name, was) in were {
+                let is = gone.remove(&name.1);
+                if is.as_ref() != Some(&was) {
+                    self.grants.put(&name, is);
+                }
+            }
+            for (grant, is) in gone {
+                self.grants.put(&(id.clone(), grant), Some(is));
+            }
+        }
+    }
+
+    /// The account's spilled grants, as far as they are loaded.
+    fn spilled(&self, id: &AccountId) -> impl Iterator<Item = (&Name, &Grant)> {
+        let first = (id.clone(), TransactionId::from_bytes([0; 16]));
+        let rows = self.grants.rows.range(first..).take_while(move |((owner, _), _)| owner == id);
+        let grants = rows.filter_map(|(name, row)| Some((name, row.value.as_ref()?)));
+        grants.filter(|(_, grant)| !grant.is_closed())
     }
 }

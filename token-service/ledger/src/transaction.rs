@@ -189,9 +189,9 @@ pub enum Change {
 }
 
 impl Change {
-    /// The grant that it may happen to after it closed.
-    pub(crate) fn reopens(&self) -> Option<TransactionId> {
-        if let Self::Restore(draw) = self {
+    /// The grant that it happens to, wherever that is.
+    pub(crate) fn returns(&self) -> Option<TransactionId> {
+        if let Self::Restore(draw) | Self::Draw(draw) = self {
             Some(draw.grant)
         } else if let Self::End(grant) = self {
             Some(*grant)

@@ -3,8 +3,8 @@
 -- so that tables can be distributed by account. Text is compared byte by byte, whatever the database's
 -- language: accounts are locked and listed in that order everywhere.
 
--- One row is all that a debit reads and updates: balances, open grants and open holds. Half of each
--- page stays free, so that the new version of a row finds room beside the old one and no index changes.
+-- One row is all that a debit reads and updates: balances, the open grants that burn first, and open
+-- holds. Half of each page stays free, so that the new version of a row finds room beside the old one and no index changes.
 CREATE TABLE ledger.accounts (
     account_id  text   COLLATE "C" NOT NULL PRIMARY KEY,
     status      text   NOT NULL CHECK (status IN ('active', 'frozen', 'closed')),
@@ -75,13 +75,18 @@ CREATE TABLE ledger.entries (
 
 CREATE UNIQUE INDEX entries_by_account ON ledger.entries (account_id, sequence);
 
--- Grants of which nothing is left. Open ones are in their account's row: each is in one place only.
+-- Grants of which nothing is left, and open ones that are too many for their account's row: each is
+-- in one place only.
 CREATE TABLE ledger.grants (
-    account_id text COLLATE "C" NOT NULL,
-    grant_id   uuid NOT NULL,
-    body       text NOT NULL,
+    account_id text   COLLATE "C" NOT NULL,
+    grant_id   uuid   NOT NULL,
+    open       bigint NOT NULL CHECK (open IN (0, 1)),
+    body       text   NOT NULL,
     PRIMARY KEY (account_id, grant_id)
 );
+
+-- For commands that need all of an account's grants: they are few among the closed ones.
+CREATE INDEX grants_open ON ledger.grants (account_id) WHERE open = 1;
 
 -- Holds that have ended. Open ones are in their account's row.
 CREATE TABLE ledger.holds (

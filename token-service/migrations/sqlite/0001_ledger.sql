@@ -3,7 +3,8 @@
 -- holds are the 16 bytes of their UUID. The account is part of every key, so that tables
 -- can be distributed by account.
 
--- One row is all that a debit reads and updates: balances, open grants and open holds.
+-- One row is all that a debit reads and updates: balances, the open grants that burn first, and open
+-- holds.
 CREATE TABLE accounts (
     account_id  TEXT    NOT NULL PRIMARY KEY,
     status      TEXT    NOT NULL CHECK (status IN ('active', 'frozen', 'closed')),
@@ -74,13 +75,18 @@ CREATE TABLE entries (
 
 CREATE UNIQUE INDEX entries_by_account ON entries (account_id, sequence);
 
--- Grants of which nothing is left. Open ones are in their account's row: each is in one place only.
+-- Grants of which nothing is left, and open ones that are too many for their account's row: each is
+-- in one place only.
 CREATE TABLE grants (
-    account_id TEXT NOT NULL,
-    grant_id   BLOB NOT NULL,
-    body       TEXT NOT NULL,
+    account_id TEXT    NOT NULL,
+    grant_id   BLOB    NOT NULL,
+    open       INTEGER NOT NULL CHECK (open IN (0, 1)),
+    body       TEXT    NOT NULL,
     PRIMARY KEY (account_id, grant_id)
 ) STRICT, WITHOUT ROWID;
+
+-- For commands that need all of an account's grants: they are few among the closed ones.
+CREATE INDEX grants_open ON grants (account_id) WHERE open = 1;
 
 -- Holds that have ended. Open ones are in their account's row.
 CREATE TABLE holds (

@@ -30,14 +30,17 @@ impl Api {
         Ok(v1::ListTransactionsResponse { transactions, next_page_token })
     }
 
-    /// Those in the account's row in burn-down order, then the closed ones by id.
+    /// The open and scheduled ones in burn-down order, then the closed ones by id.
     pub(super) async fn list_grants(
         &self,
         request: v1::ListGrantsRequest,
     ) -> Result<v1::ListGrantsResponse, Error> {
         let GrantQuery { account: id, states, page } = query::grants(request, &self.catalog)?;
         let account = id.as_str();
-        let found = self.existing(&id).await?;
+        let mut found = self.existing(&id).await?;
+        if found.row.body.spilled.count() > 0 {
+            found = self.find_whole(&id).await?.unwrap_or(found);
+        }
         let most = page.rows_max + 1;
 
         // A grant that has lapsed is closed, even if nobody has posted that yet.
@@ -56,7 +59,7 @@ impl Api {
         open.truncate(most);
         let mut rows: Vec<_> = open
             .iter()
-            .map(|grant| (Place::Row(ordering_part(grant)), wire::grant(account, grant)))
+            .map(|grant| (Place::Row(grant.ordering_part()), wire::grant(account, grant)))
             .collect();
 
         if states.contains(&v1::GrantState::Closed) && rows.len() < most {
@@ -110,9 +113,4 @@ fn ended<R>(after: &Option<Place<R>>) -> Option<ledger::TransactionId> {
         Some(Place::Ended(id)) => Some(*id),
         Some(Place::Row(_)) | None => None,
     }
-}
-
-/// As much of a grant as burn-down order depends on.
-fn ordering_part(grant: &Grant) -> Grant {
-    Grant { actions: Vec::new(), reference: String::new(), ..grant.clone() }
 }

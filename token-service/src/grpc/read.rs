@@ -55,10 +55,15 @@ impl Api {
         let ids = query::accounts(&request.account_ids, &self.catalog)?;
         let rows = self.store.accounts(&ids).await.map_err(|error| status::unread(&error))?;
         let now = self.clock.now();
-        let found: BTreeMap<AccountId, Balance> = rows
-            .iter()
-            .map(|row| (row.id.clone(), ledger::settled(row, &self.policy, now).balance()))
-            .collect();
+        let mut found: BTreeMap<AccountId, Balance> = BTreeMap::new();
+        for row in rows {
+            let id = row.id.clone();
+            let account = match row.lacks_due(now) {
+                true => self.existing(&id).await?.now,
+                false => ledger::settled(&row, &self.policy, now),
+            };
+            found.insert(id, account.balance());
+        }
         let (known, missing): (Vec<_>, Vec<_>) =
             ids.into_iter().partition(|id| found.contains_key(id));
         let balances =

@@ -250,6 +250,7 @@ macro_rules! reads {
 reads! {
     ping() -> ();
     accounts(ids: &[AccountId]) -> Vec<Account>;
+    whole_account(id: &AccountId) -> Option<Account>;
     due(now: Time, limit: usize) -> Vec<AccountId>;
     transaction(name: &Name) -> Option<Transaction>;
     transactions(query: &TransactionQuery) -> Vec<Transaction>;

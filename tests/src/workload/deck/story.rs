@@ -14,12 +14,14 @@ impl Deck {
     /// Begins one of the stories.
     pub(super) fn tell(&mut self) {
         let account_id = self.someone();
-        let calls = match self.rng.u32(..6) {
+        let calls = match self.rng.u32(..9) {
             0 => self.a_quota_begins_anew(&account_id),
             1 => self.a_hold_of_yesterday_is_undone(&account_id),
             2 => self.a_tip_returns_in_parts(&account_id),
             3 => self.a_tip_comes_back_late(&account_id),
             4 => self.a_batch_takes_its_own_tip_back(&account_id),
+            5 | 6 => self.a_crowd_of_grants(&account_id),
+            7 => self.a_crowd_of_tips(&account_id),
             _ => self.a_tip_matures(&account_id),
         };
         self.story.extend(calls);
@@ -207,7 +209,11 @@ impl Deck {
     }
 
     /// A credit that goes before others of its step, and its key.
-    fn spent_first(&mut self, account_id: &str, amount: i64) -> (v1::CreditRequest, String) {
+    pub(super) fn spent_first(
+        &mut self,
+        account_id: &str,
+        amount: i64,
+    ) -> (v1::CreditRequest, String) {
         let key = self.key();
         let credit = v1::CreditRequest {
             idempotency_key: key.clone(),
@@ -248,7 +254,7 @@ impl Deck {
         .into()
     }
 
-    fn tip(&mut self, account_id: &str, key: &str, amount: i64) -> v1::TransferRequest {
+    pub(super) fn tip(&mut self, account_id: &str, key: &str, amount: i64) -> v1::TransferRequest {
         let mut to_account_id = self.someone();
         while to_account_id == account_id {
             to_account_id = self.someone();

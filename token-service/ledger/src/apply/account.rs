@@ -31,7 +31,7 @@ impl Book<'_> {
         }
         let (posted, held, debt) = (account.posted, account.held, account.body.debt);
         let scheduled = account.scheduled();
-        let busy = !account.body.holds.is_empty() || !account.body.grants.is_empty() || debt > 0;
+        let busy = !account.body.holds.is_empty() || account.has_grants() || debt > 0;
         if status == Status::Closed && busy {
             return Err(Rejection::AccountNotEmpty { posted, held, debt, scheduled }.into());
         }

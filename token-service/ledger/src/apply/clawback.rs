@@ -86,8 +86,8 @@ impl Book<'_> {
     fn take(&mut self, credit: &Transaction, amount: Tokens, plan: &mut Plan) -> Result<(), Stop> {
         let owner = &credit.account;
         let mut rest = amount;
-        let account = self.state.existing(owner)?;
-        if let Some(grant) = account.grant(credit.id).filter(|grant| grant.unheld() > 0) {
+        let name = credit.name();
+        if let Some(grant) = self.state.open_grant(&name)?.filter(|grant| grant.unheld() > 0) {
             rest = rest.minus(plan.take_grant(owner, grant, rest));
         }
         let tips = if rest > 0 { self.tips_of(credit)? } else { Vec::new() };
@@ -97,8 +97,8 @@ impl Book<'_> {
             }
             self.settle(&receiver)?;
             let before = plan.taken_from_tip(transfer);
-            let grant = self.state.account(&receiver)?.and_then(|it| it.grant(transfer));
-            let Some(grant) = grant else { continue };
+            let name = (receiver.clone(), transfer);
+            let Some(grant) = self.state.open_grant(&name)? else { continue };
             let taken = rest.min(drawn.minus(before)).min(grant.unheld());
             if taken > 0 {
                 plan.add(&receiver, Change::Draw(grant.draw(taken)));
@@ -108,7 +108,7 @@ impl Book<'_> {
         }
         let mut others = self.state.existing(owner)?.clone();
         others.body.grants.retain(|grant| grant.id != credit.id);
-        for draw in take_any(&others, self.policy, rest) {
+        for draw in take_any(&others, self.policy, rest)? {
             rest = rest.minus(draw.amount);
             plan.sources.push(Source::Grant(draw.grant, draw.amount));
             plan.add(owner, Change::Draw(draw));
@@ -127,7 +127,7 @@ impl Book<'_> {
         credit: &Transaction,
     ) -> Result<Vec<(TransactionId, AccountId, Tokens)>, Stop> {
         let since = self.policy.mature_since(self.now);
-        let tips = self.state.tips(&credit.account)?;
+        let tips = self.state.tips(&credit.name())?;
         let recent = tips.iter().filter(|tip| {
             tip.created > since && tip.own().draws().any(|draw| draw.grant == credit.id)
         });

@@ -99,13 +99,9 @@ impl Book<'_> {
     /// nothing to carry over.
     fn rollover(&self, account: &AccountId, supersede: &Supersede) -> Result<Rollover, Stop> {
         let name = (account.clone(), supersede.grant);
-        let old = match self.state.account(account)?.and_then(|it| it.grant(supersede.grant)) {
-            Some(open) => open,
-            None => self.state.grant(&name)?.ok_or_else(|| Rejection::GrantNotFound {
-                account: account.clone(),
-                grant: supersede.grant,
-            })?,
-        };
+        let missing =
+            || Rejection::GrantNotFound { account: account.clone(), grant: supersede.grant };
+        let old = self.state.grant(&name)?.ok_or_else(missing)?;
         let rest = old.unheld();
         let ended = Change::End(old.id);
         if rest == 0 {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     command::{Charge, Command, Extent, Purpose, Work},
     funding::{fund, give, is_mature, may_spend, within_caps},
+    grant::GrantKind,
     id::System,
     rejection::Rejection,
     state::Stop,
@@ -29,7 +30,8 @@ impl Book<'_> {
         may_spend(account)?;
         let (kind, counter, funding) = match (purpose, charge) {
             (Purpose::Withdrawal, Charge::Tokens(amount)) => {
-                let funding = give(account, self.policy, *amount, is_mature(self.policy, at))?;
+                let (earned, mature) = ([GrantKind::Earned], is_mature(self.policy, at));
+                let funding = give(account, self.policy, *amount, &earned, mature)?;
                 (TransactionType::Withdrawal, System::Payouts, funding)
             }
             (Purpose::Usage | Purpose::Withdrawal, _) => {

@@ -103,7 +103,11 @@ impl Book<'_> {
     /// Posts what time alone did to the account, each as a transaction of its own.
     pub(super) fn settle(&mut self, id: &AccountId) -> Result<(), Stop> {
         while let Some(account) = self.state.account(id)? {
-            let Some(lapse) = next_lapse(account, self.now.max(account.updated)) else { break };
+            let now = self.now.max(account.updated);
+            if !account.stands_alone(self.policy, now) {
+                return Err(Stop::lacks_spilled(account));
+            }
+            let Some(lapse) = next_lapse(account, now) else { break };
             let key = lapse.key(account.sequence.plus(1));
             let mut draft = Draft::own(id, key, lapse.kind, lapse.at);
             draft.related = Some(lapse.of);
@@ -116,7 +120,11 @@ impl Book<'_> {
     /// Posts the notices that are due on an account on which nothing else is.
     pub(super) fn notify(&mut self, id: &AccountId) -> Result<Receipt, Stop> {
         let at = self.now_for(&[id])?;
-        for notice in due_notices(self.state.existing(id)?, at) {
+        let account = self.state.existing(id)?;
+        if account.body.spilled.notice().is_some_and(|notice| notice <= at) {
+            return Err(Stop::lacks_spilled(account));
+        }
+        for notice in due_notices(account, at) {
             let Change::Notice { grant, days_left } = &notice else { continue };
             let key = format!("sys/notice/{}/{days_left}", grant.id);
             let mut draft = Draft::own(id, key, TransactionType::ExpiryNotice, at);
@@ -191,7 +199,7 @@ impl Book<'_> {
             known.unwrap_or_else(|| Account::new(leg.account.clone(), transaction.created));
         let before = account.balance();
         let mut changes = leg.changes;
-        self.reopen_grants(&mut account, &changes);
+        self.return_grants(&mut account, &changes);
         account.fold(transaction.kind, &leg.counter, transaction.created, &changes);
         let repaid = repayments(&account, self.policy);
         if !repaid.is_empty() {
@@ -218,20 +226,25 @@ impl Book<'_> {
         (account, entry)
     }
 
-    /// Grants that closed return to the account's row before something happens to them. Whoever made
-    /// the changes has seen that they are loaded.
-    fn reopen_grants(&self, account: &mut Account, changes: &[Change]) {
-        for id in changes.iter().filter_map(Change::reopens) {
+    /// Grants that closed or were spilled return to the account's row before something happens to
+    /// them. Whoever made the changes has seen that they are loaded.
+    fn return_grants(&self, account: &mut Account, changes: &[Change]) {
+        for id in changes.iter().filter_map(Change::returns) {
             if account.grant(id).is_none() {
                 let name = (account.id.clone(), id);
-                let closed = self.state.grants.get(&name).flatten().cloned();
-                account.body.grants.push(closed.expect("tokens come back to grants that exist"));
+                let found = self.state.grants.get(&name).flatten().cloned();
+                let grant = found.expect("changes name grants that exist");
+                if !grant.is_closed() {
+                    account.body.spilled.remove(&grant);
+                }
+                account.body.grants.push(grant);
                 account.body.grants.sort_by_key(|grant| grant.sequence);
             }
         }
     }
 
-    /// Keeps the account; grants and holds that ended leave its row.
+    /// Keeps the account; grants and holds that ended leave its row, and so do grants that are too
+    /// many, unless all of them are needed.
     fn keep(&mut self, mut account: Account, transaction: &Transaction) {
         let id = account.id.clone();
         let entry = transaction.entries.iter().find(|entry| entry.account == id);
@@ -242,7 +255,7 @@ impl Book<'_> {
                 hold.state = *state;
                 hold.captured = crate::tokens::sum(captured.iter().map(|draw| draw.amount));
                 self.state.holds.put(&(id.clone(), hold.id), Some(hold));
-            } else if let Some(grant) = change.reopens() {
+            } else if let Some(grant) = change.returns() {
                 let name = (id.clone(), grant);
                 if self.state.grants.get(&name).flatten().is_some() {
                     self.state.grants.put(&name, None);
@@ -251,6 +264,11 @@ impl Book<'_> {
         }
         for grant in account.take_closed() {
             self.state.grants.put(&(id.clone(), grant.id), Some(grant));
+        }
+        if !self.state.whole.contains(&id) {
+            for grant in account.spill(self.policy) {
+                self.state.grants.put(&(id.clone(), grant.id), Some(grant));
+            }
         }
         self.state.accounts.put(&id, Some(account));
     }

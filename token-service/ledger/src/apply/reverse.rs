@@ -154,7 +154,7 @@ impl Book<'_> {
         grant: TransactionId,
         amount: Tokens,
     ) -> Result<Vec<Change>, Stop> {
-        let grant = self.state.existing(account)?.grant(grant);
+        let grant = self.state.open_grant(&(account.clone(), grant))?;
         let available = grant.map_or(0, crate::Grant::unheld);
         match grant {
             _ if amount == 0 => Ok(Vec::new()),

@@ -1,7 +1,7 @@
 //! Accounts and what they hold as messages of the contract.
 
 use super::wire::{balance, grant_kind, time};
-use ledger::{Account, Benefit, CapPeriod, Entitlement, Grant, GrantKind, Status, Time};
+use ledger::{Account, Benefit, CapPeriod, Entitlement, GrantKind, Status, Time};
 use proto::v1;
 
 /// The last second of the year 9999, the last that a Timestamp can tell: a right that never ends.
@@ -13,14 +13,18 @@ pub fn holdings(account: &Account, now: Time) -> v1::GetBalanceResponse {
     let grants = &account.body.grants;
     let kinds = GrantKind::ALL.into_iter().map(|kind| {
         let grants = grants.iter().filter(|grant| grant.kind == kind && grant.scheduled.is_none());
+        let spilled = account.body.spilled.posted_of(|of| of == kind);
         let (posted, held) =
-            grants.fold((0, 0), |(posted, held), it| (posted + it.remaining, held + it.held));
+            grants.fold((spilled, 0), |(posted, held), it| (posted + it.remaining, held + it.held));
         v1::KindBalance { kind: grant_kind(kind).into(), posted, held }
     });
-    let expiring = || grants.iter().filter(|grant| grant.available() > 0);
-    let next_expire = expiring().filter_map(|grant| grant.expire).min();
-    let expiring_then =
-        expiring().filter(|grant| grant.expire.is_some() && grant.expire == next_expire);
+    let expiring = || {
+        let grants = grants.iter().filter(|grant| grant.available() > 0);
+        let grants = grants.filter_map(|grant| Some((grant.expire?, grant.available())));
+        grants.chain(account.body.spilled.expires())
+    };
+    let next_expire = expiring().map(|(at, _)| at).min();
+    let expiring_then = expiring().filter(|(at, _)| Some(*at) == next_expire);
     let unlimited = account
         .body
         .entitlements
@@ -35,7 +39,7 @@ pub fn holdings(account: &Account, now: Time) -> v1::GetBalanceResponse {
         lifetime_earned: account.body.earned,
         debt: account.body.debt,
         next_expire_time: next_expire.map(time),
-        next_expire_amount: expiring_then.map(Grant::available).sum(),
+        next_expire_amount: expiring_then.map(|(_, tokens)| tokens).sum(),
         unlimited_until_time: unlimited.map(|it| it.expire.unwrap_or(NEVER)).max().map(time),
         scheduled: account.scheduled(),
     }

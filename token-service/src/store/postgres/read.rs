@@ -10,7 +10,7 @@ use crate::store::{
 };
 use ledger::{
     Account, AccountId, Balance, Entry, EntryId, Grant, Hold, HoldState, Name, Reversal, Time,
-    Transaction, TransactionId, TransactionType,
+    Transaction, TransactionId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -18,7 +18,7 @@ use sqlx::{
     postgres::{PgConnection, PgRow},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::LazyLock,
 };
 use uuid::Uuid;
@@ -58,6 +58,32 @@ static POSTED: LazyLock<String> = LazyLock::new(|| {
               AND t.account_id = coalesce(e.owner_id, e.account_id)"
     )
 });
+
+/// An account beside the bodies of its spilled grants.
+static WHOLE_ACCOUNT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {ACCOUNT_COLUMNS}, ARRAY(SELECT g.body FROM ledger.grants g \
+             WHERE g.account_id = a.account_id AND g.open = 1) AS spilled \
+         FROM ledger.accounts a WHERE account_id = $1"
+    )
+});
+
+/// Only what was posted after the credit can have drawn from its grant.
+static TIPS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {TRANSACTION_COLUMNS}, {ENTRY_COLUMNS} FROM ledger.entries e \
+         JOIN ledger.transactions t ON t.transaction_id = e.transaction_id \
+              AND t.account_id = e.account_id \
+         WHERE e.account_id = $1 AND e.owner_id IS NULL AND t.type = 'transfer' \
+           AND e.sequence >= $3 AND e.sequence > (SELECT c.sequence FROM ledger.transactions c \
+               WHERE c.transaction_id = $2 AND c.account_id = $1) \
+           AND strpos(e.changes, $4) > 0 \
+         ORDER BY e.sequence DESC"
+    )
+});
+
+const SPILLED: &str = "SELECT account_id, grant_id, body FROM ledger.grants \
+    WHERE open = 1 AND account_id = ANY($1)";
 
 pub(super) const GRANTS: &str = "SELECT t.account_id, t.grant_id AS id, t.body \
     FROM unnest($1::text[], $2::uuid[]) AS n (account_id, id) \
@@ -270,26 +296,56 @@ impl<'c> Reader<'c> {
         reversals.collect()
     }
 
-    /// The account's own transfers since then, newest first, with all their entries.
-    pub(super) async fn transfers_since(
+    /// The spilled grants of these accounts.
+    pub(super) async fn spilled(
         &mut self,
-        account: &AccountId,
+        accounts: &BTreeSet<AccountId>,
+    ) -> Result<Vec<(Name, Grant)>, StoreError> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let accounts: Vec<&AccountId> = accounts.iter().collect();
+        let query = self.query(SPILLED).column(&accounts, |id| id.as_str());
+        let rows = self.rows(query).await?;
+        let grants = rows.iter().map(|row| {
+            let (account, id): (&str, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+            Ok((name(account, id), from_json("grants.body", row.try_get(2)?)?))
+        });
+        grants.collect()
+    }
+
+    /// The account with its spilled grants: one statement sees one state of the database.
+    pub(super) async fn whole_account(
+        &mut self,
+        id: &AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        let query = self.query(&WHOLE_ACCOUNT).bind(id.as_str());
+        let rows = self.rows(query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut account: Account = AccountRow::from_row(row)?.try_into()?;
+        let bodies: Vec<String> = row.try_get("spilled")?;
+        let spilled = bodies.into_iter().map(|body| from_json("grants.body", &body));
+        account.take_in(spilled.collect::<Result<Vec<Grant>, _>>()?);
+        Ok(Some(account))
+    }
+
+    /// The account's own transfers since then that drew from a credit's grant, newest first, with all
+    /// their entries.
+    pub(super) async fn tips(
+        &mut self,
+        (account, credit): &Name,
         since: Time,
     ) -> Result<Vec<Transaction>, StoreError> {
-        let query = TransactionQuery {
-            account: Some(account.clone()),
-            limit: usize::MAX,
-            types: vec![TransactionType::Transfer],
-            start: Some(since),
-            ..TransactionQuery::default()
-        };
-        let listed = self.transactions(&query).await?;
-        let names: Vec<Name> =
-            listed.iter().filter(|it| it.account == *account).map(Transaction::name).collect();
-        let found = self.transactions_named(&names).await?;
-        let mut found: BTreeMap<Name, Transaction> =
-            found.into_iter().map(|it| (it.name(), it)).collect();
-        Ok(names.iter().filter_map(|name| found.remove(name)).collect())
+        let first = self.first_entry_from(account, since).await?;
+        let query = self
+            .query(&TIPS)
+            .bind(account.as_str())
+            .bind(uuid(*credit))
+            .bind(first)
+            .bind(credit.to_string());
+        let rows = self.rows(query).await?;
+        let found = rows.iter().map(PostedRow::from_row).collect::<Result<Vec<_>, _>>()?;
+        self.with_others(found).await
     }
 
     pub(super) async fn transactions(

@@ -83,7 +83,7 @@ const ENTRIES: Table = Table {
 
 const GRANTS: Table = Table {
     name: "grants",
-    columns: &[("account_id", "text"), ("grant_id", "uuid"), ("body", "text")],
+    columns: &[("account_id", "text"), ("grant_id", "uuid"), ("open", "bigint"), ("body", "text")],
 };
 
 const HOLDS: Table = Table {
@@ -206,9 +206,13 @@ impl PostgresWriter {
         for (name, clawback) in reader.bodies(read::CLAWBACKS, &needs.clawbacks).await? {
             state.clawbacks.load(name, Some(clawback));
         }
-        for id in &needs.tips {
-            let tips = reader.transfers_since(id, tips_since).await?;
-            state.tips.load(id.clone(), Some(tips.into_iter().map(Arc::new).collect()));
+        for (name, grant) in reader.spilled(&needs.spilled).await? {
+            state.grants.load(name, Some(grant));
+        }
+        state.whole.clone_from(&needs.spilled);
+        for credit in &needs.tips {
+            let tips = reader.tips(credit, tips_since).await?;
+            state.tips.load(credit.clone(), Some(tips.into_iter().map(Arc::new).collect()));
         }
         Ok(state)
     }
@@ -218,14 +222,15 @@ impl PostgresWriter {
     /// # Errors
     /// If the database doesn't take them.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        if !effects.closed_grants.is_empty() {
-            let rows = &effects.closed_grants;
+        if !effects.grants.is_empty() {
+            let rows = &effects.grants;
             let query = names(self.query(&PUT_GRANTS), rows.iter().map(|(name, _)| name));
+            let query = query.column(rows, |(_, grant)| i64::from(!grant.is_closed()));
             let query = query.column(rows, |(_, grant)| to_json(grant));
             query.execute(&mut self.connection).await?;
         }
-        if !effects.reopened_grants.is_empty() {
-            let query = names(self.query(&DELETE_GRANTS), effects.reopened_grants.iter());
+        if !effects.returned_grants.is_empty() {
+            let query = names(self.query(&DELETE_GRANTS), effects.returned_grants.iter());
             query.execute(&mut self.connection).await?;
         }
         if !effects.ended_holds.is_empty() {

@@ -10,7 +10,7 @@ use crate::store::{
 };
 use ledger::{
     Account, AccountId, Balance, Clawback, Entry, EntryId, Grant, Hold, HoldState, Name, Reversal,
-    Time, Transaction, TransactionId, TransactionType,
+    Time, Transaction, TransactionId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row as _, sqlite::SqliteConnection};
@@ -23,6 +23,14 @@ use uuid::Uuid;
 static ACCOUNTS: LazyLock<Many> = LazyLock::new(|| {
     let head = format!("SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id IN (VALUES");
     Many::new(&head, 1, ") ORDER BY account_id")
+});
+
+static WHOLE_ACCOUNT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {ACCOUNT_COLUMNS}, (SELECT json_group_array(json(g.body)) FROM grants g \
+             WHERE g.account_id = a.account_id AND g.open = 1) AS spilled \
+         FROM accounts a WHERE account_id = ?"
+    )
 });
 
 static TRANSACTIONS: LazyLock<Many> = LazyLock::new(|| {
@@ -43,6 +51,12 @@ static ENTRIES: LazyLock<Many> = LazyLock::new(|| {
 });
 
 static GRANTS: LazyLock<Many> = LazyLock::new(|| bodies("grants", "grant_id"));
+static SPILLED: LazyLock<Many> = LazyLock::new(|| {
+    let head = "SELECT account_id, grant_id AS id, body FROM grants \
+                WHERE open = 1 AND account_id IN (VALUES";
+    Many::new(head, 1, ")")
+});
+
 static HOLDS: LazyLock<Many> = LazyLock::new(|| bodies("holds", "hold_id"));
 static CLAWBACKS: LazyLock<Many> = LazyLock::new(|| bodies("clawbacks", "transaction_id"));
 
@@ -80,6 +94,18 @@ static LIST_ACCOUNT: LazyLock<String> = LazyLock::new(|| {
             "e.sequence < ?3 AND e.sequence >= ?12",
         )
         .replace("ORDER BY e.account_id, e.sequence", "ORDER BY e.sequence")
+});
+
+static TIPS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {TRANSACTION_COLUMNS}, {ENTRY_COLUMNS} FROM entries e \
+         JOIN transactions t USING (account_id, transaction_id) \
+         WHERE e.account_id = ?1 AND e.owner_id IS NULL AND t.type = 'transfer' \
+           AND e.sequence >= ?3 AND e.sequence > (SELECT sequence FROM transactions \
+               WHERE account_id = ?1 AND transaction_id = ?2) \
+           AND instr(e.changes, ?4) > 0 \
+         ORDER BY e.sequence DESC"
+    )
 });
 
 fn bodies(table: &str, id: &str) -> Many {
@@ -124,11 +150,25 @@ pub(super) async fn transactions_named(
             found.push(PostedRow::from_row(&row)?);
         }
     }
-    let mut transactions = Vec::with_capacity(found.len());
-    for row in found {
-        let others = row.transaction.others()?;
+    with_all_entries(connection, found).await
+}
+
+/// The same transactions, each with the entries of other accounts behind its own.
+async fn with_all_entries(
+    connection: &mut SqliteConnection,
+    rows: Vec<PostedRow>,
+) -> Result<Vec<Transaction>, StoreError> {
+    let others = rows.iter().map(|row| row.transaction.others());
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    let wanted: Vec<(String, i64)> = others.iter().flatten().cloned().collect();
+    let mut found: BTreeMap<(String, i64), Entry> = BTreeMap::new();
+    for entry in entries_at(connection, &wanted).await? {
+        found.insert((entry.account.to_string(), entry.sequence), entry);
+    }
+    let mut transactions = Vec::with_capacity(rows.len());
+    for (row, others) in rows.into_iter().zip(others) {
         let mut entries = vec![row.entry.try_into()?];
-        entries.extend(entries_at(connection, &others).await?);
+        entries.extend(others.iter().filter_map(|other| found.remove(other)));
         transactions.push(row.transaction.with(entries)?);
     }
     Ok(transactions)
@@ -155,6 +195,25 @@ pub(super) async fn grants(
     names: &BTreeSet<Name>,
 ) -> Result<Vec<(Name, Grant)>, StoreError> {
     bodies_named(connection, &GRANTS, names).await
+}
+
+/// The spilled grants of these accounts.
+pub(super) async fn spilled(
+    connection: &mut SqliteConnection,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<Vec<(Name, Grant)>, StoreError> {
+    let ids: Vec<&AccountId> = accounts.iter().collect();
+    let mut found = Vec::new();
+    for (statement, chunk) in SPILLED.cut(&ids) {
+        let query = chunk
+            .iter()
+            .fold(sqlx::query(statement), |query, id| query.bind(id.as_str().to_owned()));
+        for row in query.fetch_all(&mut *connection).await? {
+            let row = BodyRow::from_row(&row)?;
+            found.push((name(&row.account_id, row.id), from_json("grants.body", &row.body)?));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn holds(
@@ -207,27 +266,23 @@ pub(super) async fn reversals(
     Ok(found)
 }
 
-/// The account's own transfers since then, newest first, with all their entries.
-pub(super) async fn transfers_since(
+/// The transfers since then that drew from the credit's grant, newest first, with all their
+/// entries. None of them is older than the credit.
+pub(super) async fn tips(
     connection: &mut SqliteConnection,
-    account: &AccountId,
+    (account, credit): &Name,
     since: Time,
 ) -> Result<Vec<Transaction>, StoreError> {
-    let query = TransactionQuery {
-        account: Some(account.clone()),
-        limit: usize::MAX,
-        types: vec![TransactionType::Transfer],
-        start: Some(since),
-        ..TransactionQuery::default()
-    };
-    let listed = list(connection, &query).await?;
-    let own = listed.iter().filter(|it| it.account == *account).map(Transaction::name);
-    let names: Vec<Name> = own.collect();
-    let mut found: BTreeMap<Name, Transaction> = BTreeMap::new();
-    for transaction in transactions_named(connection, &names).await? {
-        found.insert(transaction.name(), transaction);
-    }
-    Ok(names.iter().filter_map(|name| found.remove(name)).collect())
+    let first = first_entry_from(connection, account, since).await?;
+    let rows = sqlx::query(TIPS.as_str())
+        .bind(account.as_str().to_owned())
+        .bind(credit.as_bytes().to_vec())
+        .bind(first)
+        .bind(credit.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    let rows = rows.iter().map(PostedRow::from_row).collect::<Result<Vec<_>, _>>()?;
+    with_all_entries(connection, rows).await
 }
 
 async fn list(
@@ -307,6 +362,22 @@ impl Sqlite {
         accounts(&mut *self.readers.acquire().await?, ids).await
     }
 
+    pub(crate) async fn whole_account(
+        &self,
+        id: &AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        // One statement sees one state of the file.
+        let row = sqlx::query(WHOLE_ACCOUNT.as_str())
+            .bind(id.as_str().to_owned())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut account: Account = AccountRow::from_row(&row)?.try_into()?;
+        let spilled: Vec<Grant> = from_json("grants.body", row.try_get("spilled")?)?;
+        account.take_in(spilled);
+        Ok(Some(account))
+    }
+
     pub(crate) async fn due(&self, now: Time, limit: usize) -> Result<Vec<AccountId>, StoreError> {
         let due: Vec<String> = sqlx::query_scalar(
             "SELECT account_id FROM accounts WHERE due_time <= ? ORDER BY due_time LIMIT ?",
@@ -338,7 +409,7 @@ impl Sqlite {
         limit: usize,
     ) -> Result<Vec<Grant>, StoreError> {
         let select = "SELECT body FROM grants WHERE account_id = ? AND grant_id > ? \
-                      ORDER BY grant_id LIMIT ?";
+                      AND open = 0 ORDER BY grant_id LIMIT ?";
         let bodies: Vec<String> = sqlx::query_scalar(select)
             .bind(account.as_str().to_owned())
             .bind(after.map_or(Vec::new(), |id| id.as_bytes().to_vec()))

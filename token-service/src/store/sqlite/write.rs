@@ -51,8 +51,9 @@ static INSERT_ENTRIES: LazyLock<Many> = LazyLock::new(|| {
     )
 });
 
-static PUT_GRANTS: LazyLock<Many> =
-    LazyLock::new(|| Many::new("REPLACE INTO grants (account_id, grant_id, body) VALUES", 3, ""));
+static PUT_GRANTS: LazyLock<Many> = LazyLock::new(|| {
+    Many::new("REPLACE INTO grants (account_id, grant_id, open, body) VALUES", 4, "")
+});
 
 static DELETE_GRANTS: LazyLock<Many> = LazyLock::new(|| {
     Many::new("DELETE FROM grants WHERE (account_id, grant_id) IN (VALUES", 2, ")")
@@ -130,6 +131,10 @@ impl SqliteWriter {
         for (name, grant) in read::grants(connection, &needs.grants).await? {
             state.grants.load(name, Some(grant));
         }
+        for (name, grant) in read::spilled(connection, &needs.spilled).await? {
+            state.grants.load(name, Some(grant));
+        }
+        state.whole.clone_from(&needs.spilled);
         for (name, hold) in read::holds(connection, &needs.holds).await? {
             state.holds.load(name, Some(hold));
         }
@@ -139,9 +144,9 @@ impl SqliteWriter {
         for (name, clawback) in read::clawbacks(connection, &needs.clawbacks).await? {
             state.clawbacks.load(name, Some(clawback));
         }
-        for id in &needs.tips {
-            let tips = read::transfers_since(connection, id, tips_since).await?;
-            state.tips.load(id.clone(), Some(tips.into_iter().map(Arc::new).collect()));
+        for credit in &needs.tips {
+            let tips = read::tips(connection, credit, tips_since).await?;
+            state.tips.load(credit.clone(), Some(tips.into_iter().map(Arc::new).collect()));
         }
         Ok(state)
     }
@@ -157,8 +162,8 @@ impl SqliteWriter {
         INSERT_TRANSACTIONS.execute(connection, &effects.transactions, bind_transaction).await?;
         let entries: Vec<_> = effects.entries().collect();
         INSERT_ENTRIES.execute(connection, &entries, bind_entry).await?;
-        PUT_GRANTS.execute(connection, &effects.closed_grants, bind_grant).await?;
-        DELETE_GRANTS.execute(connection, &effects.reopened_grants, bind_name).await?;
+        PUT_GRANTS.execute(connection, &effects.grants, bind_grant).await?;
+        DELETE_GRANTS.execute(connection, &effects.returned_grants, bind_name).await?;
         PUT_HOLDS.execute(connection, &effects.ended_holds, bind_hold).await?;
         PUT_REVERSALS.execute(connection, &effects.reversals, bind_reversal).await?;
         PUT_CLAWBACKS.execute(connection, &effects.clawbacks, bind_clawback).await?;
@@ -240,7 +245,7 @@ pub(super) fn bind_name(query: Query, (account, id): &Name) -> Query {
 }
 
 fn bind_grant(query: Query, (name, grant): &(Name, Grant)) -> Query {
-    bind_name(query, name).bind(to_json(grant))
+    bind_name(query, name).bind(i64::from(!grant.is_closed())).bind(to_json(grant))
 }
 
 fn bind_hold(query: Query, (name, hold): &(Name, Hold)) -> Query {
