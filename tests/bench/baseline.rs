@@ -3,8 +3,11 @@
 
 use crate::statements::{AGAIN, DEBIT, FILL, INSERT, LOCK, TABLES, UPDATE, Way};
 use proto::v1::{Balance, DebitRequest, DebitResponse, token_service_server::TokenServiceServer};
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
-use std::{error::Error, time::Duration};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{error::Error, str::FromStr as _, time::Duration};
 use token_service::grpc::RequestLayer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,13 +55,14 @@ pub async fn prepare(url: &str, accounts: u64) -> Result<(), Box<dyn Error>> {
 /// Answers until it is killed. The settings are those of token-service, as far as they say anything
 /// about speed.
 pub async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let options = PgConnectOptions::from_str(&arguments.postgres)?.disable_statement_logging();
     let pool = PgPoolOptions::new()
         .min_connections(arguments.pool)
         .max_connections(arguments.pool)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A round trip a request otherwise: the strongest way goes without.
         .test_before_acquire(false)
-        .connect(&arguments.postgres)
+        .connect_with(options)
         .await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{:?} answers on {}", arguments.way, listener.local_addr()?);

@@ -3,6 +3,7 @@
 use crate::process::{family_cpu, parent_of};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use std::{error::Error, time::Duration};
+use tests::postgres::{Options, Server};
 
 /// What our databases' names begin with; what is called so is dropped without asking.
 const PREFIX: &str = "token_bench_";
@@ -11,10 +12,16 @@ const PREFIX: &str = "token_bench_";
 const SETTINGS: [&str; 5] =
     ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers"];
 
+/// What a small server of one's own would be given. Everything about durability is as it comes.
+const DURABLE: [(&str, &str); 3] =
+    [("shared_buffers", "1GB"), ("max_wal_size", "4GB"), ("jit", "off")];
+
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     url: String,
+    /// Ours, ends with us.
+    _own: Option<Server>,
     /// Its first process, if it runs on this machine.
     postmaster: Option<u32>,
 }
@@ -22,16 +29,18 @@ pub struct Postgres {
 impl Postgres {
     /// The server at this address, or a durable one of our own.
     pub async fn find(url: Option<String>) -> Result<Self, Box<dyn Error>> {
-        let url = match url {
-            Some(url) => url,
-            None => own().await?,
+        let own = match &url {
+            Some(_) => None,
+            None => Some(Server::start(Options { settings: &DURABLE, ..Options::default() }).await),
         };
+        let url = url.or_else(|| Some(own.as_ref()?.url().to_owned()));
+        let url = url.ok_or("there is no server")?;
         let mut connection = PgConnection::connect(&url).await?;
         let backend: i32 =
             sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
         let postmaster = postmaster(&backend.to_string());
         connection.close().await?;
-        Ok(Self { url, postmaster })
+        Ok(Self { url, _own: own, postmaster })
     }
 
     /// An empty database with this name; its address.
@@ -64,13 +73,6 @@ impl Postgres {
         connection.close().await?;
         Ok(format!("PostgreSQL: {}.", words.join(", ")))
     }
-}
-
-/// The place for a durable server that is started here and ends with us.
-async fn own() -> Result<String, Box<dyn Error>> {
-    Err("give --postgres postgres://user@host:port/database: a server with fsync on, in which \
-         databases may be created"
-        .into())
 }
 
 /// The parent of the process that serves our connection, if both are PostgreSQL's.

@@ -20,7 +20,8 @@ pub enum Store {
 /// How services and the connections to them are made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Settings {
-    /// The PostgreSQL server to measure on, in which databases `token_bench_…` are made and dropped.
+    /// The PostgreSQL server to measure on, in which databases `token_bench_…` are made and dropped;
+    /// without it a durable one is started from what is installed here.
     #[arg(long, value_name = "URL")]
     pub postgres: Option<String>,
 

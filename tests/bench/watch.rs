@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 /// Watchers of one connection: a service allows 128 calls at a time on one.
 const STREAMS_PER_CONNECTION: usize = 100;
@@ -63,16 +63,8 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
     let mut followers = JoinSet::new();
     let mut streams = open(&watching, watchers).await?;
-    let mut report = Report::default();
-    match watching.client(0).watch_events(WatchEventsRequest::default()).await {
-        Ok(stream) => {
-            followers.spawn(follow_events(stream.into_inner(), Arc::clone(&events)));
-        }
-        Err(status) if status.code() == Code::Unimplemented => {
-            report.say("WatchEvents isn't there yet.");
-        }
-        Err(status) => return Err(status.into()),
-    }
+    let opened = watching.client(0).watch_events(WatchEventsRequest::default()).await?;
+    followers.spawn(follow_events(opened.into_inner(), Arc::clone(&events)));
     while let Some(opened) = streams.join_next().await {
         followers.spawn(follow_balance(opened??, Arc::clone(&balances)));
     }
@@ -82,6 +74,7 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
     let headings =
         ["what", "streams", "seen/s", "p50 ms", "p99 ms", "max ms", "of it unseen after 1 s"];
+    let mut report = Report::default();
     let title = format!("{:.0} debits/s on {:?}, watched", debits.per_second(), arguments.store);
     let mut table = report.table(&title, &headings);
     for (what, streams, sights) in [("balances", watchers, &balances), ("events", 1, &events)] {

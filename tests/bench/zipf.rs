@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn every_number_comes_as_often_as_the_law_says() {
         const COUNT: u64 = 50;
-        const DRAWS: u64 = 1_000_000;
+        const DRAWS: u64 = 3_000_000;
         let zipf = Zipf::new(COUNT);
         let mut seen = [0_u64; 50];
         for _ in 0..DRAWS {

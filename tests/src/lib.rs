@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod core;
 pub mod model;
+pub mod postgres;
 pub mod process;
 pub mod scenario;
 pub mod target;

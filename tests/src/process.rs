@@ -1,5 +1,6 @@
 //! The real executable as a process of its own: what a test must be able to kill.
 
+use crate::postgres;
 use proto::v1::token_service_client::TokenServiceClient;
 use std::{
     path::{Path, PathBuf},
@@ -7,6 +8,7 @@ use std::{
     sync::OnceLock,
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Child,
@@ -33,8 +35,19 @@ impl Process {
     /// If it doesn't come up.
     pub async fn start(folder: &Path, arguments: &[&str]) -> Self {
         let database = format!("sqlite:{}", folder.join("ledger.db").display());
+        Self::start_on(&database, folder, arguments).await
+    }
+
+    /// Starts the service on a database, with its files in `folder`, on a free port.
+    ///
+    /// # Panics
+    /// If it doesn't come up.
+    pub async fn start_on(database: &str, folder: &Path, arguments: &[&str]) -> Self {
+        let keys = folder.join("ledger.db.keys");
         let mut child = tokio::process::Command::new(executable())
-            .args(["--listen", "127.0.0.1:0", "--database", &database, "--log", "warn"])
+            .args(["--listen", "127.0.0.1:0", "--database", database, "--log", "warn"])
+            .arg("--chain-key-file")
+            .arg(keys)
             .args(arguments)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -110,4 +123,57 @@ pub fn executable() -> &'static Path {
         let profile = this.ancestors().nth(2).expect("it is in the target folder");
         profile.join("token-service")
     })
+}
+
+/// Where services keep their ledger, so that another can be started on what one has left.
+#[derive(Debug)]
+pub struct Home {
+    url: String,
+    // In this order: who runs on a database has stopped before it is given back.
+    _database: Option<postgres::Database>,
+    folder: TempDir,
+}
+
+impl Home {
+    /// In a file.
+    ///
+    /// # Panics
+    /// If there is no folder to be had.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+        Self { url, _database: None, folder }
+    }
+
+    /// In an empty database.
+    ///
+    /// # Panics
+    /// If there is none to be had.
+    pub async fn postgres() -> Self {
+        let database = postgres::database().await;
+        let url = database.url().to_owned();
+        Self { url, _database: Some(database), folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// In the database at this URL.
+    ///
+    /// # Panics
+    /// If there is no folder to be had.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { url: url.to_owned(), _database: None, folder }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Starts a service here; several may run at once.
+    pub async fn start(&self, arguments: &[&str]) -> Process {
+        Process::start_on(&self.url, self.folder.path(), arguments).await
+    }
 }

@@ -1,7 +1,9 @@
-//! A real server per test: its own SQLite database in a folder of its own, a free port, and a clock
-//! that stands where the test says.
+//! A real server per test: its own database, a free port, and a clock that stands where the test says.
 
-use crate::target::{Call, Reply, Target};
+use crate::{
+    postgres,
+    target::{Call, Reply, Target},
+};
 use proto::catalog::Catalog;
 use proto::v1::{
     admin_service_client::AdminServiceClient, admin_service_server::AdminService as _,
@@ -10,6 +12,7 @@ use proto::v1::{
 use std::{
     collections::BTreeMap,
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -21,6 +24,7 @@ use token_service::{
     config::Config,
     grpc::{AdminApi, TokenApi},
     serve::{self, Running},
+    store::Store,
 };
 use tonic::{
     Request, Status,
@@ -32,7 +36,45 @@ use tonic::{
 pub struct World {
     running: Running,
     clock: Arc<AtomicI64>,
+    // In this order: who runs on a database has stopped before it is given back.
+    _database: Option<postgres::Database>,
     _folder: TempDir,
+}
+
+/// What a server keeps its ledger in.
+#[derive(Clone, Copy, Debug)]
+pub enum On {
+    /// A file of its own.
+    Sqlite,
+    /// A database of its own.
+    Postgres,
+}
+
+/// The settings of a server on this database, with its files in `folder`.
+///
+/// # Panics
+/// If they make no sense.
+fn config(database: &str, folder: &Path) -> Config {
+    let arguments = [
+        "token-service".to_owned(),
+        "--listen=127.0.0.1:0".to_owned(),
+        format!("--database={database}"),
+        format!("--chain-key-file={}", folder.join("keys").display()),
+        "--sweep-interval-ms=3600000".to_owned(),
+        // Nobody asks for it here, and it takes longest to come up.
+        "--reflection=off".to_owned(),
+    ];
+    let config = Config::from_sources(arguments, &BTreeMap::new(), |path| fs::read_to_string(path));
+    config.expect("settings that make sense").0
+}
+
+/// A database with the ledger's tables and nothing in them.
+async fn migrated() -> postgres::Database {
+    let migrate = async |url: String| {
+        let store = Store::open(&config(&url, Path::new(""))).await.expect("a store");
+        store.migrate().await.expect("tables");
+    };
+    postgres::database_like("ledger", migrate).await
 }
 
 impl World {
@@ -41,29 +83,26 @@ impl World {
     ///
     /// # Panics
     /// If it doesn't come up.
-    pub async fn start(catalog: &Catalog) -> Self {
+    pub async fn start(catalog: &Catalog, on: On) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let database = folder.path().join("ledger.db");
-        let arguments = [
-            "token-service".to_owned(),
-            "--listen=127.0.0.1:0".to_owned(),
-            format!("--database=sqlite:{}", database.display()),
-            "--sweep-interval-ms=3600000".to_owned(),
-            // Nobody asks for it here, and it takes longest to come up.
-            "--reflection=off".to_owned(),
-        ];
-        let read = |path: &std::path::Path| fs::read_to_string(path);
-        let config = Config::from_sources(arguments, &BTreeMap::new(), read);
-        let (config, _) = config.expect("settings that make sense");
+        let database = match on {
+            On::Sqlite => None,
+            On::Postgres => Some(migrated().await),
+        };
+        let url = match &database {
+            None => format!("sqlite:{}", folder.path().join("ledger.db").display()),
+            Some(database) => database.url().to_owned(),
+        };
+        let config = config(&url, folder.path());
         let clock = Arc::new(AtomicI64::new(0));
         let manual = Clock::Manual(Arc::clone(&clock));
         let running = serve::start_under(catalog.clone(), &config, manual).await;
-        Self { running: running.expect("it comes up"), clock, _folder: folder }
+        Self { running: running.expect("it comes up"), clock, _database: database, _folder: folder }
     }
 
     /// The service on its database, asked in this process: what a server is without the wire.
-    pub async fn service(catalog: &Catalog) -> Service {
-        let world = Self::start(catalog).await;
+    pub async fn service(catalog: &Catalog, on: On) -> Service {
+        let world = Self::start(catalog, on).await;
         let api = world.running.api().clone();
         Service { token: TokenApi::new(api.clone()), admin: AdminApi::new(api), world }
     }
@@ -72,8 +111,8 @@ impl World {
     ///
     /// # Panics
     /// If it can't be reached.
-    pub async fn wire(catalog: &Catalog) -> Wire {
-        let world = Self::start(catalog).await;
+    pub async fn wire(catalog: &Catalog, on: On) -> Wire {
+        let world = Self::start(catalog, on).await;
         let endpoint = Endpoint::from_shared(format!("http://{}", world.running.address));
         let channel = endpoint.expect("an address").tcp_nodelay(true).connect().await;
         let channel = channel.expect("it answers");
@@ -97,7 +136,7 @@ impl World {
     }
 }
 
-/// The service on SQLite, without the wire.
+/// The service on its database, without the wire.
 #[derive(Debug)]
 pub struct Service {
     token: TokenApi,
@@ -105,7 +144,7 @@ pub struct Service {
     world: World,
 }
 
-/// A server on SQLite, across the wire.
+/// A server, across the wire.
 #[derive(Debug)]
 pub struct Wire {
     token: TokenServiceClient<Channel>,

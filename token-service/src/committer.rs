@@ -20,19 +20,21 @@ mod trouble;
 mod watch;
 
 pub use trouble::Trouble;
-pub use watch::Watch;
+pub use watch::{Watch, Watches};
 
 use crate::{clock::Clock, store::Store};
 use batch::Batcher;
 use ledger::{AccountId, ChainKey, Job, Outcome, Policy};
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
-use watch::Watches;
 
 /// Why a job has no outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,12 +60,14 @@ pub struct Limits {
     pub queue_commands_max: usize,
     /// Commands that commit together.
     pub batch_commands_max: usize,
+    /// Batches in flight: an account's commands always go by the same lane.
+    pub lanes: usize,
 }
 
 /// The way into the queue. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Committer {
-    queue: mpsc::Sender<Submission>,
+    lanes: Arc<[mpsc::Sender<Submission>]>,
     room: Arc<Semaphore>,
     closed: CancellationToken,
     watches: Watches,
@@ -86,7 +90,7 @@ struct Waiting {
 }
 
 impl Committer {
-    /// Starts the task that commits. It ends once the queue is closed and empty.
+    /// Starts the tasks that commit, one per lane. They end once the queue is closed and empty.
     #[must_use]
     pub fn start(
         store: Store,
@@ -95,16 +99,23 @@ impl Committer {
         clock: Clock,
         limits: Limits,
     ) -> (Self, JoinHandle<()>) {
-        let (queue, submissions) = mpsc::channel(limits.queue_commands_max);
         let watches = Watches::default();
         let closed = CancellationToken::new();
         let trouble = Trouble::default();
-        let batcher = Batcher::new(store, policy, key, clock, watches.clone(), trouble.clone());
+        let mut tasks = JoinSet::new();
+        let mut lanes = Vec::with_capacity(limits.lanes);
+        for _ in 0..limits.lanes {
+            let (lane, submissions) = mpsc::channel(limits.queue_commands_max);
+            let (store, policy, key) = (store.clone(), Arc::clone(&policy), key.clone());
+            let (watches, trouble) = (watches.clone(), trouble.clone());
+            let batcher = Batcher::new(store, policy, key, clock.clone(), watches, trouble);
+            tasks.spawn(run(batcher, submissions, closed.clone(), limits.batch_commands_max));
+            lanes.push(lane);
+        }
         #[expect(clippy::disallowed_methods, reason = "whoever drains waits for this handle")]
-        let task =
-            tokio::spawn(run(batcher, submissions, closed.clone(), limits.batch_commands_max));
+        let task = tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
         let room = Arc::new(Semaphore::new(limits.queue_commands_max));
-        (Self { queue, room, closed, watches, trouble }, task)
+        (Self { lanes: lanes.into(), room, closed, watches, trouble }, task)
     }
 
     /// Submits a job and waits for its outcomes, one per command (fewer for an atomic job that was
@@ -122,14 +133,36 @@ impl Committer {
         let (answer, outcomes) = oneshot::channel();
         let waiting = Waiting { answer, span: Span::current(), _room: room };
         let submission = Submission { job, waiting };
-        self.queue.send(submission).await.map_err(|_| Failure::Draining)?;
+        let lane = self.lane(&submission.job).ok_or(Failure::Internal)?;
+        lane.send(submission).await.map_err(|_| Failure::Draining)?;
         outcomes.await.unwrap_or(Err(Failure::Internal))
+    }
+
+    /// By its first account, so that one account's commands meet in one batch. A job may touch
+    /// others too: the locks of their rows keep lanes apart, as they do processes.
+    fn lane(&self, job: &Job) -> Option<&mpsc::Sender<Submission>> {
+        let mut hasher = DefaultHasher::new();
+        job.commands.first().map(|command| &command.account).hash(&mut hasher);
+        let number = hasher.finish() % u64::try_from(self.lanes.len()).ok()?.max(1);
+        self.lanes.get(usize::try_from(number).ok()?)
     }
 
     /// Follows one account.
     #[must_use]
     pub fn watch(&self, account: &AccountId) -> Watch {
-        self.watches.follow(account)
+        self.watches.follow(Some(account))
+    }
+
+    /// Follows whatever is committed.
+    #[must_use]
+    pub fn watch_all(&self) -> Watch {
+        self.watches.follow(None)
+    }
+
+    /// Everybody who follows something.
+    #[must_use]
+    pub fn watches(&self) -> &Watches {
+        &self.watches
     }
 
     /// Whether the database takes what is committed.

@@ -17,7 +17,9 @@ use serde::Serialize;
 
 use self::layers::Source;
 pub use self::report::ConfigError;
-pub use self::value::{Catalog, ChainKey, ChainKeys, Database, LogFormat, Reflection, Secret};
+pub use self::value::{
+    Catalog, ChainKey, ChainKeys, Database, LogFormat, PostgresUrl, Reflection, Secret,
+};
 use self::value::{Unquoted, address, directives, within};
 
 /// Every setting in effect, each within its bounds.
@@ -38,10 +40,32 @@ pub struct Config {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     pub insecure: bool,
 
-    /// Where the ledger is kept: `sqlite:PATH`.
+    /// Where the ledger is kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
+    /// (version 15 or newer; schema `ledger`; several services may share it).
+    ///
+    /// Give a URL with a password by environment rather than by flag: other users of a machine can
+    /// read its command lines.
     #[arg(long, value_name = "URL", default_value = "sqlite:data/ledger.db")]
     #[arg(value_parser = Unquoted(Database::from_str))]
     pub database: Database,
+
+    /// Whether a pooler that lends connections for one transaction each, such as PgBouncer in
+    /// transaction mode, stands before PostgreSQL: no statement is kept prepared then.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
+    pub postgres_pooler: bool,
+
+    /// Connections that read from PostgreSQL.
+    #[arg(long, value_name = "CONNECTIONS", default_value = "4")]
+    #[arg(value_parser = within::<u32>(1..=1_000))]
+    pub postgres_readers_max: u32,
+
+    /// Batches that are committed to PostgreSQL at a time, each on a connection of its own; an
+    /// account's commands always go by the same one. More than one is for a database on a machine
+    /// of its own. SQLite has one.
+    #[arg(long, value_name = "COMMITTERS", default_value = "1")]
+    #[arg(value_parser = within::<usize>(1..=64))]
+    pub committers: usize,
 
     /// Which catalog prices actions and sets limits: phoenix, landscape, domains, vantage, or the
     /// path of your own TOML file.
@@ -117,6 +141,15 @@ pub struct Config {
     sources: BTreeMap<String, Source>,
 }
 
+/// How PostgreSQL is read.
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresLimits {
+    /// Connections.
+    pub readers_max: u32,
+    /// Whether connections are the service's own, and keep statements prepared.
+    pub prepared: bool,
+}
+
 /// What the process was asked to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Invocation {
@@ -190,6 +223,19 @@ impl Config {
         Ok((config, invocation.unwrap_or(Invocation::Serve)))
     }
 
+    /// Batches in flight at a time.
+    pub fn lanes(&self) -> usize {
+        match self.database {
+            Database::Sqlite(_) => 1,
+            Database::Postgres(_) => self.committers,
+        }
+    }
+
+    /// How PostgreSQL is read.
+    pub fn postgres_limits(&self) -> PostgresLimits {
+        PostgresLimits { readers_max: self.postgres_readers_max, prepared: !self.postgres_pooler }
+    }
+
     /// What no setting can know about itself alone.
     fn check(&self) -> Result<(), ConfigError> {
         if self.insecure || self.listen.ip().to_canonical().is_loopback() {
@@ -243,7 +289,8 @@ mod tests {
             (&[], "sweep_interval_ms = 1", "give a whole number from 10 to 3600000"),
             (&["TOKEN_SERVICE_CHAIN_KEYS=a"], "", "did you mean LEDGER_CHAIN_KEYS?"),
             (&["TOKEN_SERVICE_PORT=1"], "", "environment: no setting TOKEN_SERVICE_PORT"),
-            (&["TOKEN_SERVICE_DATABASE=postgres://a:hush@b"], "", "the next version"),
+            (&["TOKEN_SERVICE_DATABASE=postgres://a:hush@b:c/d"], "", "escaped as in any URL"),
+            (&["TOKEN_SERVICE_DATABASE=postgres://b/c?password=hush"], "", "before the @"),
             (&["LEDGER_CHAIN_KEYS=a:hush"], "", "the secret of key 1 must be 16 or more"),
             (&["--chain-keys=hush"], "", "key 1 must be id:secret"),
             (&["--listn=1"], "", "'--listen'"),

@@ -7,6 +7,7 @@
 
 pub mod admin_api;
 pub mod convert;
+mod events;
 pub mod fingerprint;
 mod list;
 pub mod page;
@@ -23,6 +24,7 @@ pub use trace::RequestLayer;
 use crate::{
     clock::Clock,
     committer::{Committer, Failure},
+    reader::Reader,
     store::Store,
 };
 use convert::Ask;
@@ -42,6 +44,7 @@ const ACTOR: &str = "anonymous";
 pub struct Api {
     committer: Committer,
     store: Store,
+    reader: Reader,
     clock: Clock,
     catalog: Arc<Catalog>,
     policy: Arc<Policy>,
@@ -61,11 +64,12 @@ impl Api {
     pub fn new(
         committer: Committer,
         store: Store,
+        reader: Reader,
         clock: Clock,
         catalog: Arc<Catalog>,
         policy: Arc<Policy>,
     ) -> Self {
-        Self { committer, store, clock, catalog, policy }
+        Self { committer, store, reader, clock, catalog, policy }
     }
 
     /// The way into the queue.
@@ -115,7 +119,7 @@ impl Api {
 
     /// The account as it is kept, and as it is at this moment: as if all that is due were posted.
     async fn find(&self, id: &AccountId) -> Result<Option<Found>, Error> {
-        let row = self.store.account(id).await.map_err(|error| status::unread(&error))?;
+        let row = self.reader.account(id).await.map_err(|error| status::unread(&error))?;
         let now = self.clock.now();
         Ok(row.map(|row| Found { now: ledger::settled(&row, &self.policy, now), row, at: now }))
     }
@@ -131,7 +135,7 @@ impl Api {
 
 /// An account that was read.
 struct Found {
-    row: Account,
+    row: Arc<Account>,
     now: Account,
     at: Time,
 }

@@ -7,10 +7,12 @@
 pub mod clock;
 pub mod committer;
 pub mod config;
+pub mod events;
 pub mod grpc;
 pub mod health;
 pub mod keys;
 pub mod policy;
+pub mod reader;
 pub mod serve;
 pub mod store;
 pub mod sweeper;

@@ -50,12 +50,14 @@ async fn run(config: &Config) -> Result<ExitCode, Failed> {
 }
 
 async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {
-    let Database::Sqlite(file) = &config.database;
-    if check && !file.exists() {
+    if check
+        && let Database::Sqlite(file) = &config.database
+        && !file.exists()
+    {
         println!("pending: there is no database yet");
         return Ok(ExitCode::FAILURE);
     }
-    let store = Store::open(&config.database).await?;
+    let store = Store::open(config).await?;
     let pending = store.migrations().await?.pending;
     for migration in &pending {
         println!("{} {migration}", if check { "pending" } else { "applying" });

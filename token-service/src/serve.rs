@@ -4,10 +4,12 @@ use crate::{
     clock::Clock,
     committer::{Committer, Limits},
     config::{Config, Reflection},
+    events,
     grpc::{AdminApi, Api, RequestLayer, TokenApi},
     health,
     keys::{KeyError, chain_keys},
     policy::policy,
+    reader::Reader,
     store::{Store, StoreError},
     sweeper,
 };
@@ -106,22 +108,32 @@ pub async fn start_under(
     clock: Clock,
 ) -> Result<Running, StartError> {
     let catalog = Arc::new(catalog);
-    let store = Store::open(&config.database).await?;
-    store.migrate().await?;
+    let store = Store::open(config).await?;
+    // Whoever runs a version that is migrated already needs no right to.
+    if !store.migrations().await?.pending.is_empty() {
+        store.migrate().await?;
+    }
+    for warning in store.warnings().await? {
+        tracing::warn!("{warning}");
+    }
     let key = chain_keys(config, &store).await?.swap_remove(0);
     let policy = Arc::new(policy(&catalog));
     let limits = Limits {
         queue_commands_max: config.queue_capacity_commands,
         batch_commands_max: config.batch_commands_max,
+        lanes: config.lanes(),
     };
     let (committer, committing) =
         Committer::start(store.clone(), Arc::clone(&policy), key, clock.clone(), limits);
     let economy = catalog.economy.clone();
-    let api = Api::new(committer.clone(), store.clone(), clock.clone(), catalog, policy);
 
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
     let ending = CancellationToken::new();
     let tasks = TaskTracker::new();
+    let reader = Reader::start(&store, &tasks, &stop);
+    let watches = committer.watches().clone();
+    let api = Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy);
+    tasks.spawn(events::run(store.clone(), watches, stop.clone()));
     let interval = Duration::from_millis(config.sweep_interval_ms);
     let trouble = committer.trouble().clone();
     tasks.spawn(sweeper::run(store.clone(), committer, clock, interval, stop.clone()));

@@ -8,13 +8,18 @@
 //!
 //! The rules are never here. A store knows rows, not tokens.
 
+pub mod postgres;
 pub mod rows;
 pub mod sqlite;
 
-use crate::config::Database;
+use crate::config::{Config, Database};
 use ledger::{
-    Account, AccountId, Balance, ChainKey, Effects, Footprint, Grant, Hold, HoldState, Name, State,
-    Time, Transaction, TransactionId, TransactionType,
+    Account, AccountId, Balance, ChainKey, Effects, EntryId, Footprint, Grant, Hold, HoldState,
+    Name, State, Time, Transaction, TransactionId, TransactionType,
+};
+use sqlx::{
+    migrate::{AppliedMigration, Migrator},
+    postgres::PgDatabaseError,
 };
 use std::collections::BTreeMap;
 
@@ -24,12 +29,25 @@ pub enum StoreError {
     /// The database can't be reached, is full or was busy: the same again may succeed.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another batch was first, or keeps a lock: load and apply again.
+    #[error("another batch was first: {0}")]
+    Conflict(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It answered what it never should: our bug, or somebody edited its rows.
     #[error("the database doesn't hold what it should: {0}")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
+    /// The same, for one more who waits for it.
+    pub(crate) fn again(&self) -> Self {
+        let words = |cause: &(dyn std::error::Error + Send + Sync)| cause.to_string().into();
+        match self {
+            Self::Unavailable(cause) => Self::Unavailable(words(&**cause)),
+            Self::Conflict(cause) => Self::Conflict(words(&**cause)),
+            Self::Broken(cause) => Self::Broken(words(&**cause)),
+        }
+    }
+
     /// A row that can't be what we wrote.
     pub(crate) fn broken(words: impl Into<String>) -> Self {
         Self::Broken(words.into().into())
@@ -41,6 +59,8 @@ impl StoreError {
 pub enum Store {
     /// In one file.
     Sqlite(sqlite::Sqlite),
+    /// In a server's database.
+    Postgres(postgres::Postgres),
 }
 
 /// The writing side of a store.
@@ -48,6 +68,18 @@ pub enum Store {
 pub enum Writer {
     /// Of the one file.
     Sqlite(sqlite::SqliteWriter),
+    /// One of several.
+    Postgres(postgres::PostgresWriter),
+}
+
+/// The same, whatever the database is.
+macro_rules! either {
+    ($this:ident.$method:ident($($argument:expr),*)) => {
+        match $this {
+            Self::Sqlite(it) => it.$method($($argument),*).await,
+            Self::Postgres(it) => it.$method($($argument),*).await,
+        }
+    };
 }
 
 /// Which transactions to list, newest first.
@@ -93,14 +125,93 @@ pub struct Migrations {
     pub pending: Vec<String>,
 }
 
+/// Where the stream of entries stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which stream: another one after the database was restored.
+    pub epoch: String,
+    /// The number of its newest entry.
+    pub position: i64,
+}
+
+/// What one batch wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The number of its last entry in the stream; the one before has the number before.
+    pub position: i64,
+    /// Its entries; those of one account in their order.
+    pub entries: Vec<EntryId>,
+}
+
+impl Commit {
+    /// From the columns of `commits`.
+    pub(crate) fn of(position: i64, entries: &str) -> Result<Self, StoreError> {
+        let entries: Vec<(String, i64)> = rows::from_json("commits.entries", entries)?;
+        let entry = |(account, sequence): (String, i64)| (AccountId::new(&account), sequence);
+        Ok(Self { position, entries: entries.into_iter().map(entry).collect() })
+    }
+}
+
+impl Migrations {
+    /// Those of `all` that are not yet `applied`.
+    fn between(all: &Migrator, applied: &[AppliedMigration]) -> Result<Self, StoreError> {
+        let known = |version| all.iter().any(|it| it.version == version);
+        if let Some(newer) = applied.iter().find(|it| !known(it.version)) {
+            let words = format!("migration {} is of a newer version", newer.version);
+            return Err(StoreError::broken(words));
+        }
+        let pending = all
+            .iter()
+            .filter(|migration| applied.iter().all(|it| it.version != migration.version))
+            .map(|migration| format!("{:04} {}", migration.version, migration.description));
+        Ok(Self { pending: pending.collect() })
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// A constraint that fails, or a row that can't be read, is a bug; everything else (locked,
+    /// full, unreadable, gone) may pass.
+    fn from(error: sqlx::Error) -> Self {
+        let judge = match &error {
+            sqlx::Error::Database(cause) => {
+                let code = cause.code().unwrap_or_default();
+                match cause.try_downcast_ref::<PgDatabaseError>() {
+                    Some(_) => postgres::judge(&code),
+                    None => sqlite::judge(&code),
+                }
+            }
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::Encode(_)
+            | sqlx::Error::TypeNotFound { .. }
+            | sqlx::Error::InvalidArgument(_) => Self::Broken,
+            _ => Self::Unavailable,
+        };
+        judge(error.into())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(cause) => cause.into(),
+            other => Self::Broken(other.into()),
+        }
+    }
+}
+
 impl Store {
     /// Opens the database, and makes it if it is a file that isn't there.
     ///
     /// # Errors
     /// If it can't be opened.
-    pub async fn open(database: &Database) -> Result<Self, StoreError> {
-        match database {
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        match &config.database {
             Database::Sqlite(path) => Ok(Self::Sqlite(sqlite::Sqlite::open(path).await?)),
+            Database::Postgres(url) => {
+                Ok(Self::Postgres(postgres::Postgres::new(url, config.postgres_limits())))
+            }
         }
     }
 
@@ -109,9 +220,15 @@ impl Store {
     /// # Errors
     /// If it can't be read, or was migrated by a newer version.
     pub async fn migrations(&self) -> Result<Migrations, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.migrations().await,
-        }
+        either!(self.migrations())
+    }
+
+    /// What an operator should know about how the database keeps its promises, in words.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    pub async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        either!(self.warnings())
     }
 
     /// Brings the tables up to this version.
@@ -119,9 +236,7 @@ impl Store {
     /// # Errors
     /// If a migration fails; it is then as before.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.migrate().await,
-        }
+        either!(self.migrate())
     }
 
     /// The names and check codes of the keys that the ledger was signed with.
@@ -129,9 +244,7 @@ impl Store {
     /// # Errors
     /// If they can't be read.
     pub async fn chain_keys(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.chain_keys().await,
-        }
+        either!(self.chain_keys())
     }
 
     /// Remembers a key that the ledger is signed with; one that is known stays as it is.
@@ -139,9 +252,7 @@ impl Store {
     /// # Errors
     /// If it can't be written.
     pub async fn add_chain_key(&self, key: &ChainKey) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.add_chain_key(key).await,
-        }
+        either!(self.add_chain_key(key))
     }
 
     /// A connection to write with.
@@ -151,6 +262,7 @@ impl Store {
     pub async fn writer(&self) -> Result<Writer, StoreError> {
         match self {
             Self::Sqlite(sqlite) => Ok(Writer::Sqlite(sqlite.writer().await?)),
+            Self::Postgres(postgres) => Ok(Writer::Postgres(postgres.writer().await?)),
         }
     }
 
@@ -159,9 +271,7 @@ impl Store {
     /// # Errors
     /// If it gives none.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.ping().await,
-        }
+        either!(self.ping())
     }
 
     /// The account's row, without what is due but not yet posted.
@@ -177,9 +287,7 @@ impl Store {
     /// # Errors
     /// If they can't be read.
     pub async fn accounts(&self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.accounts(ids).await,
-        }
+        either!(self.accounts(ids))
     }
 
     /// Accounts on which something was due by `now`, at most `limit`.
@@ -187,9 +295,7 @@ impl Store {
     /// # Errors
     /// If they can't be read.
     pub async fn due(&self, now: Time, limit: usize) -> Result<Vec<AccountId>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.due(now, limit).await,
-        }
+        either!(self.due(now, limit))
     }
 
     /// The transaction with all its entries.
@@ -197,9 +303,7 @@ impl Store {
     /// # Errors
     /// If it can't be read.
     pub async fn transaction(&self, name: &Name) -> Result<Option<Transaction>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.transaction(name).await,
-        }
+        either!(self.transaction(name))
     }
 
     /// Transactions, newest first, each with the listed account's entry only.
@@ -210,9 +314,7 @@ impl Store {
         &self,
         query: &TransactionQuery,
     ) -> Result<Vec<Transaction>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.transactions(query).await,
-        }
+        either!(self.transactions(query))
     }
 
     /// The account's closed grants after this one, by id.
@@ -225,9 +327,7 @@ impl Store {
         after: Option<TransactionId>,
         limit: usize,
     ) -> Result<Vec<Grant>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.closed_grants(account, after, limit).await,
-        }
+        either!(self.closed_grants(account, after, limit))
     }
 
     /// The account's ended holds after this one, by id.
@@ -241,9 +341,7 @@ impl Store {
         after: Option<TransactionId>,
         limit: usize,
     ) -> Result<Vec<Hold>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.ended_holds(account, state, after, limit).await,
-        }
+        either!(self.ended_holds(account, state, after, limit))
     }
 
     /// What the account used by action, most tokens first.
@@ -256,9 +354,7 @@ impl Store {
         start: Option<Time>,
         end: Option<Time>,
     ) -> Result<Vec<Usage>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.usage(account, start, end).await,
-        }
+        either!(self.usage(account, start, end))
     }
 
     /// The account's figures as of a time; `None`: it didn't exist.
@@ -270,9 +366,37 @@ impl Store {
         account: &AccountId,
         at: Time,
     ) -> Result<Option<Balance>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.balance_at(account, at).await,
-        }
+        either!(self.balance_at(account, at))
+    }
+}
+
+impl Store {
+    /// Where the stream of entries stands.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn position(&self) -> Result<Position, StoreError> {
+        either!(self.position())
+    }
+
+    /// The batches whose last entry is after this position, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn commits_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
+        either!(self.commits_after(position, limit))
+    }
+
+    /// The transactions of these entries, each with that entry alone, in the order asked for.
+    ///
+    /// # Errors
+    /// If they can't be read, or one isn't there.
+    pub async fn posted(&self, entries: &[EntryId]) -> Result<Vec<Transaction>, StoreError> {
+        either!(self.posted(entries))
     }
 }
 
@@ -282,9 +406,7 @@ impl Writer {
     /// # Errors
     /// If the database doesn't.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.begin().await,
-        }
+        either!(self.begin())
     }
 
     /// Locks and reads the rows of the footprint; tips since `tips_since`.
@@ -292,9 +414,7 @@ impl Writer {
     /// # Errors
     /// If they can't be read.
     pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.load(needs, tips_since).await,
-        }
+        either!(self.load(needs, tips_since))
     }
 
     /// Writes the effects.
@@ -302,9 +422,7 @@ impl Writer {
     /// # Errors
     /// If the database doesn't take them.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.persist(effects).await,
-        }
+        either!(self.persist(effects))
     }
 
     /// Makes what was persisted durable.
@@ -312,9 +430,7 @@ impl Writer {
     /// # Errors
     /// If the database says no, or nothing: it may be durable then.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.commit().await,
-        }
+        either!(self.commit())
     }
 
     /// Forgets what was begun.
@@ -322,8 +438,6 @@ impl Writer {
     /// # Errors
     /// If the connection is lost; then so is what was begun.
     pub async fn rollback(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(writer) => writer.rollback().await,
-        }
+        either!(self.rollback())
     }
 }

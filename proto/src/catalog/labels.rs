@@ -55,6 +55,8 @@ words! {
         Withdrawal = "withdrawal",
         /// An account frozen, closed or set otherwise.
         AccountChange = "account_change",
+        /// Tokens that will expire.
+        ExpiryNotice = "expiry_notice",
     }
 }
 
@@ -83,7 +85,8 @@ impl Label {
             | Self::HoldExpiry
             | Self::Activation
             | Self::Withdrawal
-            | Self::AccountChange => None,
+            | Self::AccountChange
+            | Self::ExpiryNotice => None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod crash;
 mod database;
 mod limits;
 mod matrix;
+mod postgres;
 mod random;
 mod scenarios;
 mod watch;

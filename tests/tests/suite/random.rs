@@ -1,7 +1,13 @@
 //! Random workloads: the model, which was written from the rules alone, must agree with every target.
 //! A disagreement prints its seed and the shortest way to it; it becomes a scenario.
 
-use tests::{agree, core::Core, workload::Workload, world::World};
+use std::ops::Range;
+use tests::{
+    agree,
+    core::Core,
+    workload::Workload,
+    world::{On, World},
+};
 
 /// Calls per workload.
 const CALLS: usize = 150;
@@ -35,9 +41,18 @@ seeds_from! {
 
 #[tokio::test]
 async fn the_service_on_sqlite_agrees_with_the_model() {
-    for seed in 10_000..10_040 {
+    the_service_agrees_with_the_model(10_000..10_040, On::Sqlite).await;
+}
+
+#[tokio::test]
+async fn the_service_on_postgres_agrees_with_the_model() {
+    the_service_agrees_with_the_model(30_000..30_040, On::Postgres).await;
+}
+
+async fn the_service_agrees_with_the_model(seeds: Range<u64>, on: On) {
+    for seed in seeds {
         let workload = Workload::random(seed, CALLS);
-        let mut service = World::service(&workload.catalog).await;
+        let mut service = World::service(&workload.catalog, on).await;
         if let Err(disagreement) = agree::run(&mut service, &workload).await {
             panic!("{disagreement}");
         }
@@ -49,7 +64,7 @@ async fn the_service_on_sqlite_agrees_with_the_model() {
 async fn the_server_across_the_wire_agrees_with_the_model() {
     for seed in 20_000..20_010 {
         let workload = Workload::random(seed, CALLS);
-        let mut server = World::wire(&workload.catalog).await;
+        let mut server = World::wire(&workload.catalog, On::Sqlite).await;
         if let Err(disagreement) = agree::run(&mut server, &workload).await {
             panic!("{disagreement}");
         }

@@ -1,12 +1,12 @@
-//! Every scenario runs against the core, against the service on SQLite and across the wire. A file
-//! is one test for each of them; a failure shows every scenario of it that failed, with its line.
+//! Every scenario runs against the core, against the service on both databases and across the wire. A
+//! file is one test for each of them; a failure shows every scenario of it that failed, with its line.
 
 use proto::catalog::Catalog;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 use tests::{
     core::Core,
     scenario::{self, Observed, Scenario},
-    world::World,
+    world::{On, World},
 };
 
 macro_rules! files {
@@ -23,6 +23,11 @@ macro_rules! files {
             #[tokio::test]
             async fn sqlite() {
                 super::on_sqlite(stringify!($file)).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::on_postgres(stringify!($file)).await;
             }
 
             #[tokio::test]
@@ -81,8 +86,16 @@ pub async fn on_core(file: &str) -> Vec<Observed> {
 }
 
 async fn on_sqlite(file: &str) {
+    on_database(file, On::Sqlite).await;
+}
+
+async fn on_postgres(file: &str) {
+    on_database(file, On::Postgres).await;
+}
+
+async fn on_database(file: &str, on: On) {
     check(file, async |scenario| {
-        let mut target = World::service(&catalog(scenario)).await;
+        let mut target = World::service(&catalog(scenario), on).await;
         finish(scenario::run(scenario, &mut target).await, target.into_world()).await
     })
     .await;
@@ -90,7 +103,7 @@ async fn on_sqlite(file: &str) {
 
 async fn on_wire(file: &str) {
     check(file, async |scenario| {
-        let mut target = World::wire(&catalog(scenario)).await;
+        let mut target = World::wire(&catalog(scenario), On::Sqlite).await;
         finish(scenario::run(scenario, &mut target).await, target.into_world()).await
     })
     .await;

@@ -6,6 +6,7 @@ use crate::{
     grant::{Draw, Grant, GrantKind},
     hold::Hold,
     id::{AccountId, System, TransactionId},
+    notice::next_notice,
     time::Time,
     tokens::{Exact, Tokens, is_default, sum},
     transaction::{Change, TransactionType},
@@ -245,6 +246,13 @@ impl Account {
         holds.chain(grants).flatten().min()
     }
 
+    /// When the sweeper has something to do: something is [due](Self::due), or worth a notice.
+    #[must_use]
+    pub fn sweep_time(&self) -> Option<Time> {
+        let notices = self.body.grants.iter().filter_map(next_notice);
+        self.due().into_iter().chain(notices).min()
+    }
+
     /// Applies the changes of one entry, in order.
     ///
     /// # Panics
@@ -311,7 +319,8 @@ impl Account {
             Change::Unspend { amount, spent } => {
                 self.body.spending.count(0_i64.minus(*amount), *spent, at);
             }
-            Change::Clawback(_) => {}
+            Change::Clawback(_) | Change::BelowThreshold(_) => {}
+            Change::Notice { grant, days_left } => self.grant_mut(grant.id).noticed = *days_left,
             Change::Status(status) => {
                 self.status = *status;
                 self.body.version = self.body.version.plus(1);

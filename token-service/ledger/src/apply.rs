@@ -185,7 +185,7 @@ impl Book<'_> {
             Act::SetSettings { threshold, caps, expected } => {
                 self.set_settings(command, *threshold, caps.as_deref(), *expected)
             }
-            Act::Sweep => self.unchanged(&command.account),
+            Act::Sweep => self.notify(&command.account),
         }
     }
 

@@ -79,6 +79,16 @@ impl Effects {
         effects
     }
 
+    /// Whether these very transactions are among the loaded ones: whoever doesn't know whether they
+    /// were committed sees it by the newest link of any account's chain, which nothing else has.
+    #[must_use]
+    pub fn are_in(&self, state: &State) -> bool {
+        self.transactions.iter().any(|ours| {
+            let there = state.transactions.get(&ours.name()).flatten();
+            there.is_some_and(|there| there.own().chain == ours.own().chain)
+        })
+    }
+
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -90,6 +100,11 @@ impl Effects {
         self.new_accounts.iter().chain(&self.accounts)
     }
 
+    /// Every new entry, beside its transaction.
+    pub fn entries(&self) -> impl Iterator<Item = (&Arc<Transaction>, &Entry)> {
+        self.transactions.iter().flat_map(|it| it.entries.iter().map(move |entry| (it, entry)))
+    }
+
     /// Asserts the laws.
     ///
     /// # Errors
@@ -99,7 +114,7 @@ impl Effects {
             check_transaction(transaction)?;
         }
         let mut entries: BTreeMap<&AccountId, Vec<&Entry>> = BTreeMap::new();
-        for entry in self.transactions.iter().flat_map(|it| &it.entries) {
+        for (_, entry) in self.entries() {
             entries.entry(&entry.account).or_default().push(entry);
         }
         for account in self.all_accounts() {

@@ -101,6 +101,9 @@ pub struct Grant {
     /// When its unheld rest lapses; `None`: never.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expire: Option<Time>,
+    /// Days left at the last notice that it will expire; 0: there was none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub noticed: i32,
     /// Actions it may pay for; empty: everything.
     #[serde(default, skip_serializing_if = "is_default")]
     pub actions: Vec<String>,

@@ -39,7 +39,8 @@ impl Lapse {
             | TransactionType::Clawback
             | TransactionType::Entitlement
             | TransactionType::Withdrawal
-            | TransactionType::AccountChange => format!("sys/expire/{}/{sequence}", self.of),
+            | TransactionType::AccountChange
+            | TransactionType::ExpiryNotice => format!("sys/expire/{}/{sequence}", self.of),
         }
     }
 }

@@ -27,6 +27,7 @@ mod grant;
 mod hold;
 mod id;
 mod lapse;
+mod notice;
 mod policy;
 mod rejection;
 mod state;

@@ -213,6 +213,19 @@ macro_rules! every_table {
 }
 
 impl State {
+    /// As if nothing of the footprint existed; whoever loads it puts what does over it.
+    #[must_use]
+    pub fn absent(needs: &Footprint) -> Self {
+        let mut state = Self::default();
+        needs.accounts.iter().for_each(|id| state.accounts.load(id.clone(), None));
+        needs.transactions.iter().for_each(|it| state.transactions.load(it.clone(), None));
+        needs.grants.iter().for_each(|it| state.grants.load(it.clone(), None));
+        needs.holds.iter().for_each(|it| state.holds.load(it.clone(), None));
+        needs.reversals.iter().for_each(|it| state.reversals.load(it.clone(), None));
+        needs.clawbacks.iter().for_each(|it| state.clawbacks.load(it.clone(), None));
+        state
+    }
+
     /// From here on everything can be undone.
     pub(crate) fn begin(&mut self) {
         every_table!(self.begin());

@@ -44,11 +44,13 @@ pub enum TransactionType {
     Withdrawal,
     /// Status or settings changed.
     AccountChange,
+    /// Whoever follows events was told that a grant will expire.
+    ExpiryNotice,
 }
 
 impl TransactionType {
     /// Every one of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Credit,
         Self::Debit,
         Self::Reversal,
@@ -63,6 +65,7 @@ impl TransactionType {
         Self::Activation,
         Self::Withdrawal,
         Self::AccountChange,
+        Self::ExpiryNotice,
     ];
 
     /// As the database writes it.
@@ -83,6 +86,7 @@ impl TransactionType {
             Self::Activation => "activation",
             Self::Withdrawal => "withdrawal",
             Self::AccountChange => "account_change",
+            Self::ExpiryNotice => "expiry_notice",
         }
     }
 }
@@ -173,6 +177,15 @@ pub enum Change {
     Status(Status),
     /// New settings.
     Settings(Box<Settings>),
+    /// Spending took the available tokens below the account's threshold: this one.
+    BelowThreshold(Tokens),
+    /// A grant, as it is, has so many days left.
+    Notice {
+        /// The grant.
+        grant: Box<Grant>,
+        /// Whole days until it expires.
+        days_left: i32,
+    },
 }
 
 impl Change {

@@ -108,6 +108,22 @@ CREATE TABLE clawbacks (
     PRIMARY KEY (account_id, transaction_id)
 ) STRICT, WITHOUT ROWID;
 
+-- The order in which entries became visible: see the comments of the PostgreSQL tables.
+CREATE TABLE stream (
+    stream_id INTEGER NOT NULL PRIMARY KEY CHECK (stream_id = 1),
+    -- Changes when the database is restored: positions from before mean nothing then.
+    epoch     TEXT    NOT NULL,
+    position  INTEGER NOT NULL CHECK (position >= 0)
+) STRICT;
+INSERT INTO stream VALUES (1, lower(hex(randomblob(16))), 0);
+
+-- What each batch wrote: [account, number] of its entries. Its last entry is at `position`, the one
+-- before it at `position - 1`, and so on.
+CREATE TABLE commits (
+    position INTEGER NOT NULL PRIMARY KEY,
+    entries  TEXT    NOT NULL
+) STRICT;
+
 -- The names of the keys that chains were made with, and a code that tells a wrong secret.
 CREATE TABLE chain_keys (
     key_id     TEXT NOT NULL PRIMARY KEY,
@@ -133,3 +149,11 @@ CREATE TRIGGER entries_are_never_updated BEFORE UPDATE ON entries
 BEGIN SELECT RAISE(ABORT, 'entries are never updated'); END;
 CREATE TRIGGER entries_are_never_deleted BEFORE DELETE ON entries
 BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
+
+CREATE TRIGGER commits_are_never_replaced BEFORE INSERT ON commits
+WHEN EXISTS (SELECT 1 FROM commits WHERE position = NEW.position)
+BEGIN SELECT RAISE(ABORT, 'commits are never replaced'); END;
+CREATE TRIGGER commits_are_never_updated BEFORE UPDATE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are never updated'); END;
+CREATE TRIGGER commits_are_never_deleted BEFORE DELETE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are never deleted'); END;

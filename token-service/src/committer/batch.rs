@@ -11,12 +11,16 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::time::timeout;
 
 /// How often a batch is tried while the database is away.
 const TRIES_MAX: u32 = 5;
 
 /// The wait before the second try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+
+/// How long one try may take: a connection can die without a word.
+const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(super) struct Batcher {
     store: Store,
@@ -26,6 +30,8 @@ pub(super) struct Batcher {
     clock: Clock,
     watches: Watches,
     trouble: Trouble,
+    /// What was about to be committed when the connection was lost: nobody knows whether it was.
+    in_doubt: Option<Applied>,
 }
 
 type Answers = Vec<Vec<Outcome>>;
@@ -34,6 +40,8 @@ type Answers = Vec<Vec<Outcome>>;
 enum Broke {
     /// The database is away.
     Database,
+    /// Others keep being first, or keep a lock.
+    Contended(Box<dyn std::error::Error + Send + Sync>),
     /// One of them can't be: our bug.
     Jobs(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -47,7 +55,7 @@ impl Batcher {
         watches: Watches,
         trouble: Trouble,
     ) -> Self {
-        Self { store, writer: None, policy, key, clock, watches, trouble }
+        Self { store, writer: None, policy, key, clock, watches, trouble, in_doubt: None }
     }
 
     /// Commits the batch and answers everybody in it. A batch with a culprit is halved until the
@@ -64,7 +72,7 @@ impl Batcher {
                         drop(waiting.answer.send(Ok(outcomes)));
                     }
                 }
-                Err(Broke::Jobs(cause)) if jobs.len() > 1 => {
+                Err(Broke::Jobs(cause) | Broke::Contended(cause)) if jobs.len() > 1 => {
                     tracing::warn!(jobs = jobs.len(), %cause, "a batch can't be committed: halving");
                     let middle = jobs.len() / 2;
                     let mut first: Vec<_> = jobs
@@ -78,7 +86,7 @@ impl Batcher {
                 Err(broke) => {
                     for waiting in waiting {
                         let failure = match &broke {
-                            Broke::Database => Failure::StoreUnavailable,
+                            Broke::Database | Broke::Contended(_) => Failure::StoreUnavailable,
                             Broke::Jobs(cause) => {
                                 let span = &waiting.span;
                                 tracing::error!(parent: span, %cause, "a job can't be committed");
@@ -94,9 +102,12 @@ impl Batcher {
 
     /// Runs the jobs until they are committed, or for as often as makes sense.
     async fn run(&mut self, jobs: &[Job]) -> Result<Answers, Broke> {
+        self.in_doubt = None;
         let mut backoff = BACKOFF_FIRST;
+        let mut broke = Broke::Database;
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(jobs).await {
+            let tried = timeout(TRY_TIMEOUT, self.attempt(jobs)).await;
+            match tried.unwrap_or_else(|late| Err(StoreError::Unavailable(late.into()))) {
                 Ok(answers) => {
                     self.trouble.tell(false);
                     return Ok(answers);
@@ -105,10 +116,16 @@ impl Batcher {
                     self.writer = None;
                     return Err(Broke::Jobs(cause));
                 }
+                Err(StoreError::Conflict(cause)) => {
+                    self.writer = None;
+                    tracing::debug!(attempt, %cause, "another batch was first");
+                    broke = Broke::Contended(cause);
+                }
                 Err(StoreError::Unavailable(cause)) => {
                     self.writer = None;
                     self.trouble.tell(true);
                     tracing::warn!(attempt, %cause, "the database is unavailable");
+                    broke = Broke::Database;
                 }
             }
             if attempt < TRIES_MAX {
@@ -116,8 +133,8 @@ impl Batcher {
                 backoff *= 2;
             }
         }
-        tracing::error!(jobs = jobs.len(), "gave a batch up: the database stays unavailable");
-        Err(Broke::Database)
+        tracing::error!(jobs = jobs.len(), "gave a batch up: the database doesn't take it");
+        Err(broke)
     }
 
     async fn attempt(&mut self, jobs: &[Job]) -> Result<Answers, StoreError> {
@@ -132,6 +149,10 @@ impl Batcher {
             let now = self.clock.now();
             let tips_since = now.days_before(self.policy.maturity_days);
             let state = writer.load(&needs, tips_since).await?;
+            if let Some(committed) = self.in_doubt.take_if(|doubt| doubt.effects.are_in(&state)) {
+                writer.rollback().await?;
+                return Ok(self.answer(writer, committed));
+            }
             match self.apply(jobs, state, now)? {
                 Err(more) => {
                     writer.rollback().await?;
@@ -141,18 +162,26 @@ impl Batcher {
                 }
                 Ok(applied) if applied.effects.is_empty() => {
                     writer.rollback().await?;
-                    self.writer = Some(writer);
-                    return Ok(applied.outcomes);
+                    return Ok(self.answer(writer, applied));
                 }
                 Ok(applied) => {
                     writer.persist(&applied.effects).await?;
+                    // Put aside before the commit: if its answer is lost, or late, this is the
+                    // question that is asked next.
+                    self.in_doubt = Some(applied);
                     writer.commit().await?;
-                    self.writer = Some(writer);
-                    self.watches.tell(applied.effects.all_accounts().map(|account| &account.id));
-                    return Ok(applied.outcomes);
+                    let committed = self.in_doubt.take().expect("nobody else takes it");
+                    return Ok(self.answer(writer, committed));
                 }
             }
         }
+    }
+
+    /// What is durable is told.
+    fn answer(&mut self, writer: Writer, applied: Applied) -> Answers {
+        self.writer = Some(writer);
+        self.watches.tell(applied.effects.all_accounts().map(|account| &account.id));
+        applied.outcomes
     }
 
     /// Decides, and asserts the laws. What the core holds impossible is a bug of ours, and must

@@ -1,4 +1,4 @@
-//! Who follows which account: told that something changed, never what; they read it themselves.
+//! Who follows what: told that something changed, never what; they read it themselves.
 
 use ledger::AccountId;
 use std::{
@@ -7,18 +7,19 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Follows one account.
+/// Follows one account, or all of them.
 #[derive(Debug)]
 pub struct Watch {
-    account: AccountId,
+    /// `None`: all.
+    account: Option<AccountId>,
     /// Taken when it ends.
     changes: Option<watch::Receiver<()>>,
     watches: Watches,
 }
 
 impl Watch {
-    /// Waits until the account has changed since the last time this returned; several changes
-    /// count as one. `false`: the service is going away.
+    /// Waits until there was a change since the last time this returned; several changes count as
+    /// one. `false`: the service is going away.
     pub async fn changed(&mut self) -> bool {
         match &mut self.changes {
             Some(changes) => changes.changed().await.is_ok(),
@@ -30,58 +31,104 @@ impl Watch {
 impl Drop for Watch {
     /// The last one to follow an account takes its entry away.
     fn drop(&mut self) {
-        let (account, changes) = (&self.account, self.changes.take());
+        let (account, changes) = (self.account.take(), self.changes.take());
         self.watches.with(|followed| {
             drop(changes);
-            if followed.accounts.get(account).is_some_and(|it| it.receiver_count() == 0) {
-                followed.accounts.remove(account);
+            if let Some(account) = account
+                && followed.accounts.get(&account).is_some_and(|it| it.receiver_count() == 0)
+            {
+                followed.accounts.remove(&account);
             }
         });
+        self.watches.count.send_modify(|followers| *followers = followers.saturating_sub(1));
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Watches {
+/// Everybody who follows something. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Watches {
     followed: Arc<Mutex<Followed>>,
+    count: Arc<watch::Sender<usize>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Followed {
     accounts: HashMap<AccountId, watch::Sender<()>>,
+    all: watch::Sender<()>,
     ended: bool,
 }
 
+impl Default for Watches {
+    fn default() -> Self {
+        let all = watch::channel(()).0;
+        let followed = Followed { accounts: HashMap::new(), all, ended: false };
+        Self { followed: Arc::new(Mutex::new(followed)), count: Arc::new(watch::channel(0).0) }
+    }
+}
+
 impl Watches {
-    pub(super) fn follow(&self, account: &AccountId) -> Watch {
+    /// Follows one account, or all of them.
+    pub(super) fn follow(&self, account: Option<&AccountId>) -> Watch {
+        self.count.send_modify(|followers| *followers = followers.saturating_add(1));
         self.with(|followed| {
-            let changes = if followed.ended {
+            let changes = match account {
                 // The sender is gone at once, and so the first wait says that it is over.
-                watch::channel(()).1
-            } else {
-                let known = followed.accounts.entry(account.clone());
-                known.or_insert_with(|| watch::channel(()).0).subscribe()
+                _ if followed.ended => watch::channel(()).1,
+                Some(account) => {
+                    let known = followed.accounts.entry(account.clone());
+                    known.or_insert_with(|| watch::channel(()).0).subscribe()
+                }
+                None => followed.all.subscribe(),
             };
-            Watch { account: account.clone(), changes: Some(changes), watches: self.clone() }
+            Watch { account: account.cloned(), changes: Some(changes), watches: self.clone() }
         })
     }
 
-    pub(super) fn tell<'a>(&self, changed: impl Iterator<Item = &'a AccountId>) {
+    /// These accounts have changed.
+    pub fn tell<'a>(&self, changed: impl Iterator<Item = &'a AccountId>) {
         self.with(|followed| {
-            if followed.accounts.is_empty() {
-                return;
-            }
+            let mut any = false;
             for account in changed {
+                any = true;
+                if followed.accounts.is_empty() {
+                    break;
+                }
                 if let Some(followers) = followed.accounts.get(account) {
                     followers.send_replace(());
                 }
             }
+            if any {
+                followed.all.send_replace(());
+            }
         });
+    }
+
+    /// Any account may have changed.
+    pub fn tell_all(&self) {
+        self.with(|followed| {
+            followed.accounts.values().chain([&followed.all]).for_each(|it| {
+                it.send_replace(());
+            });
+        });
+    }
+
+    /// Whether anybody follows anything.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        *self.count.borrow() > 0
+    }
+
+    /// Waits until somebody follows something.
+    pub async fn followed(&self) {
+        // The sender is ours, so it can't be gone.
+        drop(self.count.subscribe().wait_for(|followers| *followers > 0).await);
     }
 
     pub(super) fn end(&self) {
         self.with(|followed| {
             followed.ended = true;
             followed.accounts.clear();
+            followed.all = watch::channel(()).0;
         });
     }
 

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue};
 use serde::{Serialize, Serializer};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::telemetry;
 
@@ -105,14 +106,64 @@ impl fmt::Display for ChainKeys {
 pub enum Database {
     /// One SQLite file, written `sqlite:PATH`.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, written `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    Postgres(PostgresUrl),
+}
+
+/// Where a PostgreSQL database is, and who asks.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    options: PgConnectOptions,
+    /// The URL, with [`Secret::MASK`] for its password.
+    masked: String,
+}
+
+impl PostgresUrl {
+    /// What to connect with.
+    pub fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked)
+    }
+}
+
+impl FromStr for PostgresUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").ok_or("give postgres://HOST/DATABASE")?;
+        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if tail.contains("password=") {
+            return Err("the password belongs before the @: postgres://USER:PASSWORD@HOST".into());
+        }
+        let masked = match authority.rsplit_once('@').map(|(who, host)| (who.split_once(':'), host))
+        {
+            Some((Some((user, _)), host)) => {
+                format!("{scheme}://{user}:{}@{host}{tail}", Secret::MASK)
+            }
+            Some((None, _)) | None => url.to_owned(),
+        };
+        // What is wrong isn't told in the parser's words: they may quote the password.
+        let options = PgConnectOptions::from_str(url).map_err(
+            |_| "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, escaped as in any URL",
+        )?;
+        Ok(Self { options, masked })
+    }
 }
 
 impl Database {
     /// The path of a file beside the database's: `data/ledger.db` and `keys` make
-    /// `data/ledger.db.keys`.
+    /// `data/ledger.db.keys`. A server's database has no place beside it: `data/ledger.keys`.
     pub fn beside(&self, extension: &str) -> PathBuf {
-        let Self::Sqlite(path) = self;
-        let mut path = path.clone().into_os_string();
+        let path = match self {
+            Self::Sqlite(path) => path,
+            Self::Postgres(_) => Path::new("data/ledger"),
+        };
+        let mut path = path.to_owned().into_os_string();
         path.push(".");
         path.push(extension);
         path.into()
@@ -126,12 +177,8 @@ impl FromStr for Database {
     fn from_str(url: &str) -> Result<Self, String> {
         let path = match url.split_once(':') {
             Some(("sqlite", path)) => path.strip_prefix("//").unwrap_or(path),
-            Some(("postgres" | "postgresql", _)) => {
-                return Err("PostgreSQL comes with the next version; \
-                            until then keep the ledger in a file, sqlite:PATH"
-                    .to_owned());
-            }
-            _ => return Err("give sqlite:PATH, such as sqlite:data/ledger.db".to_owned()),
+            Some(("postgres" | "postgresql", _)) => return url.parse().map(Self::Postgres),
+            _ => return Err("give sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned()),
         };
         if path.is_empty() || path.contains(":memory:") {
             return Err("a ledger must outlive its process; give a file, sqlite:PATH".to_owned());
@@ -145,8 +192,10 @@ impl FromStr for Database {
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Sqlite(path) = self;
-        write!(f, "sqlite:{}", path.display())
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => f.write_str(&url.masked),
+        }
     }
 }
 

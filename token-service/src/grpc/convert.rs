@@ -9,6 +9,7 @@ pub mod account;
 mod ask;
 mod batch;
 pub mod catalog;
+pub mod event;
 mod fields;
 mod funding;
 pub mod query;

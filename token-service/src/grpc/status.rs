@@ -230,7 +230,7 @@ pub fn failed(failure: &Failure) -> Error {
 #[must_use]
 pub fn unread(error: &StoreError) -> Error {
     match error {
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Conflict(_) => {
             tracing::warn!("a read failed: {error}");
             failed(&Failure::StoreUnavailable)
         }
@@ -246,6 +246,13 @@ pub fn unread(error: &StoreError) -> Error {
 pub fn behind(sequence: i64) -> Error {
     let message = format!("entry {sequence} isn't here yet; ask again");
     Error::new(Code::Unavailable, Reason::StoreUnavailable, message).retry_after(AWAY_RETRY)
+}
+
+/// The cursor is from before a restore, or from another ledger.
+#[must_use]
+pub fn cursor_invalid(epoch: &str) -> Error {
+    let message = "the cursor belongs to another epoch: start again without one, or from `start`";
+    Error::new(Code::OutOfRange, Reason::CursorInvalid, message).with("epoch", epoch)
 }
 
 /// A method that this version doesn't serve.

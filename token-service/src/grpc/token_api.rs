@@ -3,15 +3,15 @@
 use super::{
     Api, Reply,
     convert::{Batch, Quote, catalog},
+    events::Events,
     reply, status,
     watch::Balances,
 };
-use futures::stream::Empty;
 use proto::{
     reason::Error,
     v1::{self, token_service_server::TokenService},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 /// Balances and commands.
 #[derive(Clone, Debug)]
@@ -168,13 +168,13 @@ impl TokenService for TokenApi {
         reply(self.api.get_usage(request.into_inner()).await)
     }
 
-    type WatchEventsStream = Empty<Result<v1::WatchEventsResponse, Status>>;
+    type WatchEventsStream = Events;
 
     async fn watch_events(
         &self,
-        _: Request<v1::WatchEventsRequest>,
+        request: Request<v1::WatchEventsRequest>,
     ) -> Reply<Self::WatchEventsStream> {
-        reply(Err(status::not_implemented("WatchEvents")))
+        reply(self.api.watch_events(request.get_ref()).await)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::StoreError;
 use ledger::{
-    Account, AccountId, Change, Entitled, Entry, Fingerprint, Link, Name, Note, Split, Status,
-    Time, Transaction, TransactionId, TransactionType,
+    Account, AccountId, Change, Effects, Entitled, Entry, Fingerprint, Link, Name, Note, Split,
+    Status, Time, Transaction, TransactionId, TransactionType,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::FromRow;
+use uuid::Uuid;
 
 /// What to select of an account.
 pub const ACCOUNT_COLUMNS: &str = "account_id, status, sequence, posted, held, create_time, \
@@ -60,7 +61,7 @@ impl TryFrom<AccountRow> for Account {
 #[derive(Debug, FromRow)]
 pub struct TransactionRow {
     account_id: String,
-    transaction_id: Vec<u8>,
+    transaction_id: Uuid,
     idempotency_key: String,
     r#type: String,
     create_time: i64,
@@ -71,7 +72,7 @@ pub struct TransactionRow {
     entitled_quantity: i64,
     entitlement_period: Option<i64>,
     entitlement_counted: i64,
-    related_id: Option<Vec<u8>>,
+    related_id: Option<Uuid>,
     description: String,
     reference: String,
     metadata: Option<String>,
@@ -97,11 +98,10 @@ impl TransactionRow {
     pub fn with(self, entries: Vec<Entry>) -> Result<Transaction, StoreError> {
         let period = self.entitlement_period.map(Time);
         let quantity = self.entitled_quantity;
-        let related = self.related_id.as_deref().map(|id| bytes("related_id", id)).transpose()?;
         let metadata = self.metadata.as_deref().map(|text| from_json("metadata", text));
         Ok(Transaction {
             account: AccountId::new(&self.account_id),
-            id: transaction_id(&self.transaction_id)?,
+            id: transaction_id(self.transaction_id),
             key: self.idempotency_key,
             kind: transaction_type(&self.r#type)?,
             created: Time(self.create_time),
@@ -112,7 +112,7 @@ impl TransactionRow {
                 let counted = self.entitlement_counted;
                 Entitled { source, quantity, period, counted: counted != 0 }
             }),
-            related: related.map(TransactionId::from_bytes),
+            related: self.related_id.map(transaction_id),
             note: Note {
                 description: self.description,
                 reference: self.reference,
@@ -204,6 +204,16 @@ pub fn metadata(transaction: &Transaction) -> Option<String> {
     (!metadata.is_empty()).then(|| to_json(metadata))
 }
 
+/// The entries of a batch, as [`super::Commit`] reads them. Those of one account are in their order;
+/// that of different accounts means nothing.
+#[must_use]
+pub fn written(effects: &Effects) -> String {
+    let entry = |(_, entry): (_, &Entry)| (entry.account.as_str().to_owned(), entry.sequence);
+    let mut entries: Vec<(String, i64)> = effects.entries().map(entry).collect();
+    entries.sort_unstable();
+    to_json(&entries)
+}
+
 /// A fingerprint in bytes: per field its number and seven bytes of digest.
 #[must_use]
 pub fn pack(fingerprint: &Fingerprint) -> Vec<u8> {
@@ -232,19 +242,21 @@ pub fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, Sto
 }
 
 /// The name of a transaction, grant or hold.
-///
-/// # Errors
-/// If it isn't 16 bytes long.
-pub fn transaction_id(id: &[u8]) -> Result<TransactionId, StoreError> {
-    Ok(TransactionId::from_bytes(bytes("id", id)?))
+#[must_use]
+pub fn transaction_id(id: Uuid) -> TransactionId {
+    TransactionId::from_bytes(id.into_bytes())
+}
+
+/// The id as both databases keep it.
+#[must_use]
+pub fn uuid(id: TransactionId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
 }
 
 /// The name in two columns.
-///
-/// # Errors
-/// If the id isn't 16 bytes long.
-pub fn name(account: &str, id: &[u8]) -> Result<Name, StoreError> {
-    Ok((AccountId::new(account), transaction_id(id)?))
+#[must_use]
+pub fn name(account: &str, id: Uuid) -> Name {
+    (AccountId::new(account), transaction_id(id))
 }
 
 fn bytes<const N: usize>(column: &str, bytes: &[u8]) -> Result<[u8; N], StoreError> {

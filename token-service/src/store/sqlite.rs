@@ -93,16 +93,7 @@ impl Sqlite {
             0 => Vec::new(),
             _ => self.readers.acquire().await?.list_applied_migrations(&table).await?,
         };
-        let known = |version| MIGRATIONS.iter().any(|it| it.version == version);
-        if let Some(newer) = applied.iter().find(|it| !known(it.version)) {
-            let words = format!("migration {} is of a newer version", newer.version);
-            return Err(StoreError::broken(words));
-        }
-        let pending = MIGRATIONS
-            .iter()
-            .filter(|migration| applied.iter().all(|it| it.version != migration.version))
-            .map(|migration| format!("{:04} {}", migration.version, migration.description));
-        Ok(Migrations { pending: pending.collect() })
+        Migrations::between(&MIGRATIONS, &applied)
     }
 
     /// See [`super::Store::migrate`].
@@ -138,6 +129,15 @@ impl Sqlite {
         Ok(connection.close().await?)
     }
 
+    /// See [`super::Store::warnings`]: this one keeps its promises by itself.
+    ///
+    /// # Errors
+    /// Never.
+    #[expect(clippy::unused_async, reason = "the other database has to be asked")]
+    pub async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// The one connection that writes.
     ///
     /// # Errors
@@ -151,30 +151,9 @@ impl Sqlite {
     }
 }
 
-impl From<sqlx::Error> for StoreError {
-    /// A constraint that fails, or a row that can't be read, is a bug; everything else (locked,
-    /// full, unreadable, gone) may pass.
-    fn from(error: sqlx::Error) -> Self {
-        let is_bug = match &error {
-            sqlx::Error::Database(cause) => {
-                // The low byte of an extended code is the primary one.
-                let code = cause.code().and_then(|code| code.parse::<u32>().ok());
-                code.is_some_and(|code| BUGS.contains(&(code & 0xff)))
-            }
-            sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::Encode(_)
-            | sqlx::Error::TypeNotFound { .. }
-            | sqlx::Error::InvalidArgument(_) => true,
-            _ => false,
-        };
-        if is_bug { Self::Broken(error.into()) } else { Self::Unavailable(error.into()) }
-    }
-}
-
-impl From<sqlx::migrate::MigrateError> for StoreError {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Broken(error.into())
-    }
+/// What an error of SQLite means, by its result code.
+pub(super) fn judge(code: &str) -> fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    // The low byte of an extended code is the primary one.
+    let is_bug = code.parse::<u32>().is_ok_and(|code| BUGS.contains(&(code & 0xff)));
+    if is_bug { StoreError::Broken } else { StoreError::Unavailable }
 }

@@ -2,12 +2,13 @@
 
 use super::{Book, Receipt};
 use crate::{
-    account::Account,
+    account::{Account, Balance},
     command::Command,
     entitlement::Entitled,
     funding::repayments,
     id::{AccountId, System, TransactionId},
     lapse::next_lapse,
+    notice::due_notices,
     state::Stop,
     time::Time,
     tokens::{Exact, Tokens},
@@ -84,6 +85,15 @@ impl Draft {
     }
 }
 
+/// Whether spending took the account below its threshold.
+fn crossing(kind: TransactionType, before: Balance, account: &Account) -> Option<Change> {
+    let spends =
+        matches!(kind, TransactionType::Debit | TransactionType::Hold | TransactionType::Transfer);
+    let threshold = account.body.settings.threshold.filter(|_| spends)?;
+    let crosses = before.available() >= threshold && account.balance().available() < threshold;
+    crosses.then_some(Change::BelowThreshold(threshold))
+}
+
 impl Book<'_> {
     /// The number of the account's next entry, and so of the grant or hold that it makes.
     pub(super) fn next_sequence(&self, account: &AccountId) -> Result<i64, Stop> {
@@ -101,6 +111,20 @@ impl Book<'_> {
             self.post_any_amount(draft);
         }
         Ok(())
+    }
+
+    /// Posts the notices that are due on an account on which nothing else is.
+    pub(super) fn notify(&mut self, id: &AccountId) -> Result<Receipt, Stop> {
+        let at = self.now_for(&[id])?;
+        for notice in due_notices(self.state.existing(id)?, at) {
+            let Change::Notice { grant, days_left } = &notice else { continue };
+            let key = format!("sys/notice/{}/{days_left}", grant.id);
+            let mut draft = Draft::own(id, key, TransactionType::ExpiryNotice, at);
+            draft.related = Some(grant.id);
+            draft.legs = vec![Leg::new(id, System::Expiry, vec![notice])];
+            self.post(draft);
+        }
+        self.unchanged(id)
     }
 
     /// Posts a transaction whose amount is whatever its first entry moves.
@@ -175,6 +199,7 @@ impl Book<'_> {
             account.fold(transaction.kind, &leg.counter, transaction.created, &repaid);
             changes.extend(repaid);
         }
+        changes.extend(crossing(transaction.kind, before, &account));
         let body = serde_json::to_string(&changes).expect("changes are plain data");
         let entry = Entry {
             account: leg.account,

@@ -44,7 +44,8 @@ impl Book<'_> {
             | TransactionType::GrantExpiry
             | TransactionType::HoldExpiry
             | TransactionType::Activation
-            | TransactionType::AccountChange => {
+            | TransactionType::AccountChange
+            | TransactionType::ExpiryNotice => {
                 return Err(Rejection::NotReversible { kind: original.kind }.into());
             }
         };

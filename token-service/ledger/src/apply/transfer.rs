@@ -57,6 +57,7 @@ impl Book<'_> {
             carried: 0,
             remaining: received,
             held: 0,
+            noticed: 0,
             scheduled: None,
             effective: None,
             expire: None,

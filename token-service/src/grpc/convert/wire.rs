@@ -198,5 +198,6 @@ pub fn transaction_type(kind: TransactionType) -> v1::TransactionType {
         TransactionType::Activation => v1::TransactionType::Activation,
         TransactionType::Withdrawal => v1::TransactionType::Withdrawal,
         TransactionType::AccountChange => v1::TransactionType::AccountChange,
+        TransactionType::ExpiryNotice => v1::TransactionType::ExpiryNotice,
     }
 }

@@ -2,15 +2,15 @@
 
 use super::{Sqlite, many::Many, write::bind_name};
 use crate::store::{
-    StoreError, TransactionQuery, Usage,
+    Commit, Position, StoreError, TransactionQuery, Usage,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
         from_json, name, to_json,
     },
 };
 use ledger::{
-    Account, AccountId, Balance, Clawback, Entry, Grant, Hold, HoldState, Name, Reversal, Time,
-    Transaction, TransactionId, TransactionType,
+    Account, AccountId, Balance, Clawback, Entry, EntryId, Grant, Hold, HoldState, Name, Reversal,
+    Time, Transaction, TransactionId, TransactionType,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row as _, sqlite::SqliteConnection};
@@ -18,6 +18,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::LazyLock,
 };
+use uuid::Uuid;
 
 static ACCOUNTS: LazyLock<Many> = LazyLock::new(|| {
     let head = format!("SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id IN (VALUES");
@@ -91,7 +92,7 @@ fn bodies(table: &str, id: &str) -> Many {
 #[derive(FromRow)]
 struct BodyRow {
     account_id: String,
-    id: Vec<u8>,
+    id: Uuid,
     body: String,
 }
 
@@ -181,7 +182,7 @@ async fn bodies_named<T: DeserializeOwned>(
         let query = chunk.iter().fold(sqlx::query(statement), bind_name);
         for row in query.fetch_all(&mut *connection).await? {
             let row = BodyRow::from_row(&row)?;
-            found.push((name(&row.account_id, &row.id)?, from_json("body", &row.body)?));
+            found.push((name(&row.account_id, row.id), from_json("body", &row.body)?));
         }
     }
     Ok(found)
@@ -197,10 +198,10 @@ pub(super) async fn reversals(
         let query = chunk.iter().fold(sqlx::query(statement), bind_name);
         for row in query.fetch_all(&mut *connection).await? {
             let account: String = row.try_get(0)?;
-            let id: Vec<u8> = row.try_get(1)?;
+            let id: Uuid = row.try_get(1)?;
             let (reversed, complete): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
             let reversal = Reversal { reversed, complete: complete != 0 };
-            found.push((name(&account, &id)?, reversal));
+            found.push((name(&account, id), reversal));
         }
     }
     Ok(found)
@@ -283,6 +284,16 @@ async fn first_entry_from(
     }
     Ok(low)
 }
+
+static POSTED: LazyLock<Many> = LazyLock::new(|| {
+    let tail = format!(
+        ") SELECT {TRANSACTION_COLUMNS}, {ENTRY_COLUMNS} FROM ids \
+         CROSS JOIN entries e ON e.account_id = ids.account_id AND e.sequence = ids.sequence \
+         CROSS JOIN transactions t ON t.transaction_id = e.transaction_id \
+              AND t.account_id = coalesce(e.owner_id, e.account_id)"
+    );
+    Many::new("WITH ids (account_id, sequence) AS (VALUES", 2, &tail)
+});
 
 /// What the service's readers answer; each of these is documented at [`crate::store::Store`].
 impl Sqlite {
@@ -406,5 +417,45 @@ impl Sqlite {
         .fetch_optional(&mut *connection)
         .await?;
         Ok(found.map(|(posted, held, sequence)| Balance { posted, held, sequence }))
+    }
+
+    pub(crate) async fn position(&self) -> Result<Position, StoreError> {
+        let select = sqlx::query_as("SELECT epoch, position FROM stream");
+        let (epoch, position) = select.fetch_one(&self.readers).await?;
+        Ok(Position { epoch, position })
+    }
+
+    pub(crate) async fn commits_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
+        let select = "SELECT position, entries FROM commits WHERE position > ? \
+                      ORDER BY position LIMIT ?";
+        let rows: Vec<(i64, String)> = sqlx::query_as(select)
+            .bind(position)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|(position, entries)| Commit::of(*position, entries)).collect()
+    }
+
+    pub(crate) async fn posted(&self, ids: &[EntryId]) -> Result<Vec<Transaction>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let mut found: BTreeMap<EntryId, Transaction> = BTreeMap::new();
+        for (statement, chunk) in POSTED.cut(ids) {
+            let query = chunk.iter().fold(sqlx::query(statement), |query, (account, sequence)| {
+                query.bind(account.as_str().to_owned()).bind(*sequence)
+            });
+            for row in query.fetch_all(&mut *connection).await? {
+                let transaction: Transaction = PostedRow::from_row(&row)?.try_into()?;
+                let own = transaction.own();
+                found.insert((own.account.clone(), own.sequence), transaction);
+            }
+        }
+        let missing = |(account, sequence): &EntryId| {
+            StoreError::broken(format!("entry {sequence} of {account} is not there"))
+        };
+        ids.iter().map(|id| found.remove(id).ok_or_else(|| missing(id))).collect()
     }
 }

@@ -117,13 +117,7 @@ impl SqliteWriter {
     /// If they can't be read.
     pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
         let connection = &mut self.connection;
-        let mut state = State::default();
-        needs.accounts.iter().for_each(|id| state.accounts.load(id.clone(), None));
-        needs.transactions.iter().for_each(|it| state.transactions.load(it.clone(), None));
-        needs.grants.iter().for_each(|it| state.grants.load(it.clone(), None));
-        needs.holds.iter().for_each(|it| state.holds.load(it.clone(), None));
-        needs.reversals.iter().for_each(|it| state.reversals.load(it.clone(), None));
-        needs.clawbacks.iter().for_each(|it| state.clawbacks.load(it.clone(), None));
+        let mut state = State::absent(needs);
 
         let ids: Vec<_> = needs.accounts.iter().cloned().collect();
         for account in read::accounts(connection, &ids).await? {
@@ -161,17 +155,21 @@ impl SqliteWriter {
         let accounts: Vec<&Account> = effects.all_accounts().collect();
         PUT_ACCOUNTS.execute(connection, &accounts, bind_account).await?;
         INSERT_TRANSACTIONS.execute(connection, &effects.transactions, bind_transaction).await?;
-        let entries: Vec<_> = effects
-            .transactions
-            .iter()
-            .flat_map(|transaction| transaction.entries.iter().map(move |it| (transaction, it)))
-            .collect();
+        let entries: Vec<_> = effects.entries().collect();
         INSERT_ENTRIES.execute(connection, &entries, bind_entry).await?;
         PUT_GRANTS.execute(connection, &effects.closed_grants, bind_grant).await?;
         DELETE_GRANTS.execute(connection, &effects.reopened_grants, bind_name).await?;
         PUT_HOLDS.execute(connection, &effects.ended_holds, bind_hold).await?;
         PUT_REVERSALS.execute(connection, &effects.reversals, bind_reversal).await?;
         PUT_CLAWBACKS.execute(connection, &effects.clawbacks, bind_clawback).await?;
+        sqlx::query("UPDATE stream SET position = position + ?")
+            .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("INSERT INTO commits SELECT position, ? FROM stream")
+            .bind(rows::written(effects))
+            .execute(&mut *connection)
+            .await?;
         Ok(())
     }
 }
@@ -183,7 +181,7 @@ fn bind_account(query: Query, account: &&Account) -> Query {
         .bind(account.sequence)
         .bind(account.posted)
         .bind(account.held)
-        .bind(account.due().map(|due| due.0))
+        .bind(account.sweep_time().map(|at| at.0))
         .bind(account.created.0)
         .bind(account.updated.0)
         .bind(account.head.key.clone())

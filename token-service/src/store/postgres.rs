@@ -1,0 +1,280 @@
+//! The ledger on PostgreSQL 15 and newer, in a schema of its own: several writers in several
+//! processes, kept apart by the locks of the accounts' rows.
+
+mod columns;
+mod read;
+mod write;
+
+pub use write::PostgresWriter;
+
+use super::{Commit, Migrations, Position, StoreError, TransactionQuery, Usage};
+use crate::config::{PostgresLimits, PostgresUrl};
+use ledger::{
+    Account, AccountId, Balance, ChainKey, EntryId, Grant, Hold, HoldState, Name, Time,
+    Transaction, TransactionId,
+};
+use read::Reader;
+use sqlx::{
+    Connection as _, PgPool, Row as _,
+    migrate::{Migrate as _, Migrator},
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions, Postgres as Dialect},
+};
+use std::{borrow::Cow, fmt, time::Duration};
+use tokio::time::timeout;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of every connection. A batch that waits for a lock, or whose process has stopped, gives
+/// way; statements are few and fixed, and each of them finds its rows by index, however little the
+/// planner knows about tables that were empty a minute ago.
+const SETTINGS: [(&str, &str); 8] = [
+    ("lock_timeout", "1s"),
+    ("statement_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
+/// What opens a writer's database transaction, where the connection is its own.
+const BEGIN: &str = "BEGIN";
+
+/// The same, with [`SETTINGS`], where connections are lent for one transaction each.
+const BEGIN_POOLED: &str = "BEGIN; SET LOCAL lock_timeout = '1s'; \
+    SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
+static MIGRATIONS: Migrator = Migrator {
+    table_name: Cow::Borrowed("ledger.migrations"),
+    create_schemas: Cow::Borrowed(&[Cow::Borrowed("ledger")]),
+    // A lock of the session would be lost behind a pooler: `migrate` takes one of its own.
+    locking: false,
+    ..sqlx::migrate!("migrations/postgres")
+};
+
+/// One migration at a time, and as long as it takes. The lock's number is anything that nobody else
+/// locks; it goes with the transaction, so that it holds behind a pooler too.
+const MIGRATION_SETTINGS: &str = "SET LOCAL lock_timeout = '10min'; \
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SELECT pg_advisory_xact_lock(7526768)";
+
+/// The database, and the connections that read it.
+#[derive(Clone)]
+pub struct Postgres {
+    options: PgConnectOptions,
+    readers: PgPool,
+    prepared: bool,
+}
+
+impl fmt::Debug for Postgres {
+    /// The options hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("host", &self.options.get_host()).finish_non_exhaustive()
+    }
+}
+
+/// A connection that is lent for one read.
+struct Lent {
+    connection: PoolConnection<Dialect>,
+    prepared: bool,
+}
+
+impl Lent {
+    fn reader(&mut self) -> Reader<'_> {
+        Reader::new(&mut self.connection, self.prepared)
+    }
+
+    /// A read that is given up before this leaves a transaction open behind a pooler: the next
+    /// reader finds it, and closes the connection.
+    async fn give_back<T>(mut self, found: T) -> Result<T, StoreError> {
+        if !self.prepared {
+            sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await?;
+        }
+        Ok(found)
+    }
+}
+
+impl Postgres {
+    /// Says where the database is; connections are made when they are needed.
+    #[must_use]
+    pub fn new(url: &PostgresUrl, limits: PostgresLimits) -> Self {
+        let PostgresLimits { readers_max, prepared } = limits;
+        let mut options = url.options().application_name("token-service");
+        if prepared {
+            options = options.options(SETTINGS);
+        } else {
+            // A pooler refuses these, or keeps them for whoever comes next.
+            options = options.extra_float_digits(None).statement_cache_capacity(0);
+        }
+        let readers = PgPoolOptions::new()
+            .max_connections(readers_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_clean(connection)))
+            .connect_lazy_with(options.clone());
+        Self { options, readers, prepared }
+    }
+
+    /// A connection to write with.
+    ///
+    /// # Errors
+    /// If there is none to be had.
+    pub async fn writer(&self) -> Result<PostgresWriter, StoreError> {
+        let begin = if self.prepared { BEGIN } else { BEGIN_POOLED };
+        Ok(PostgresWriter::new(self.connect().await?, begin, self.prepared))
+    }
+
+    /// See [`super::Store::migrations`].
+    ///
+    /// # Errors
+    /// If they can't be read, or a newer version's are there.
+    pub async fn migrations(&self) -> Result<Migrations, StoreError> {
+        let mut connection = self.connect().await?;
+        let table = MIGRATIONS.table_name.clone();
+        let there = "SELECT to_regclass('ledger.migrations') IS NOT NULL";
+        let there: bool = sqlx::raw_sql(there).fetch_one(&mut connection).await?.try_get(0)?;
+        let applied =
+            if there { connection.list_applied_migrations(&table).await? } else { Vec::new() };
+        connection.close().await?;
+        Migrations::between(&MIGRATIONS, &applied)
+    }
+
+    /// See [`super::Store::migrate`]. Replicas that start at once wait for each other, and those
+    /// that come later find nothing to do.
+    ///
+    /// # Errors
+    /// If a migration fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "not from the pool: closed if it is cancelled"
+        )]
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(MIGRATION_SETTINGS).execute(&mut *transaction).await?;
+        MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        transaction.commit().await?;
+        Ok(connection.close().await?)
+    }
+
+    /// See [`super::Store::chain_keys`].
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn chain_keys(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut lent = self.lend().await?;
+        let found = lent.reader().chain_keys().await?;
+        lent.give_back(found).await
+    }
+
+    /// See [`super::Store::add_chain_key`].
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn add_chain_key(&self, key: &ChainKey) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::query("INSERT INTO ledger.chain_keys VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(key.id())
+            .bind(key.check_code().as_slice())
+            .persistent(false)
+            .execute(&mut connection)
+            .await?;
+        Ok(connection.close().await?)
+    }
+
+    /// See [`super::Store::warnings`].
+    ///
+    /// # Errors
+    /// If the database can't be asked.
+    pub async fn warnings(&self) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.connect().await?;
+        let mut warnings = Vec::new();
+        for (setting, asked) in [
+            ("fsync", "SHOW fsync"),
+            ("synchronous_commit", "SHOW synchronous_commit"),
+            ("full_page_writes", "SHOW full_page_writes"),
+        ] {
+            let row = sqlx::raw_sql(asked).fetch_one(&mut connection).await?;
+            if row.try_get::<String, _>(0)? == "off" {
+                warnings.push(format!(
+                    "PostgreSQL's {setting} is off: what was acknowledged is lost in a crash"
+                ));
+            }
+        }
+        connection.close().await?;
+        Ok(warnings)
+    }
+
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await;
+        Ok(connected.map_err(|late| StoreError::Unavailable(late.into()))??)
+    }
+
+    async fn lend(&self) -> Result<Lent, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        if !self.prepared {
+            sqlx::raw_sql("BEGIN READ ONLY").execute(&mut *connection).await?;
+        }
+        Ok(Lent { connection, prepared: self.prepared })
+    }
+}
+
+/// Whether nobody has left a transaction open on this connection: sqlx 0.9.0 can, and what is
+/// written on it next would vanish with it.
+async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection).await?;
+    row.try_get(0)
+}
+
+/// What the service's readers answer; each of these is documented at [`crate::store::Store`].
+macro_rules! reads {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Postgres {
+            $(pub(crate) async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                let mut lent = self.lend().await?;
+                let found = lent.reader().$name($($argument),*).await?;
+                lent.give_back(found).await
+            })*
+        }
+    };
+}
+
+reads! {
+    ping() -> ();
+    accounts(ids: &[AccountId]) -> Vec<Account>;
+    due(now: Time, limit: usize) -> Vec<AccountId>;
+    transaction(name: &Name) -> Option<Transaction>;
+    transactions(query: &TransactionQuery) -> Vec<Transaction>;
+    closed_grants(account: &AccountId, after: Option<TransactionId>, limit: usize) -> Vec<Grant>;
+    ended_holds(account: &AccountId, state: Option<HoldState>, after: Option<TransactionId>, limit: usize) -> Vec<Hold>;
+    usage(account: &AccountId, start: Option<Time>, end: Option<Time>) -> Vec<Usage>;
+    balance_at(account: &AccountId, at: Time) -> Option<Balance>;
+    position() -> Position;
+    commits_after(position: i64, limit: usize) -> Vec<Commit>;
+    posted(entries: &[EntryId]) -> Vec<Transaction>;
+}
+
+/// What an error of PostgreSQL means, by its SQLSTATE.
+pub(super) fn judge(code: &str) -> fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    match code {
+        // Another batch was first: with a new account, a key, a lock; or it has taken too long.
+        "23505" | "55P03" | "57014" => StoreError::Conflict,
+        // Serialization failures and deadlocks.
+        _ if code.starts_with("40") => StoreError::Conflict,
+        // Switched to read only: the primary is elsewhere now. Timeouts of idle transactions.
+        "25006" | "25P03" | "25P04" => StoreError::Unavailable,
+        // Connections, credentials, no such database, resources, operators, the system.
+        _ if ["08", "28", "3D", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
+            StoreError::Unavailable
+        }
+        _ => StoreError::Broken,
+    }
+}
