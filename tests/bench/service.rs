@@ -1,91 +1,106 @@
-//! The service under load: a process of its own, with a database of its own.
+//! token-service under load: a process of its own, with a fresh database of its own.
 
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
+use crate::{
+    fill,
+    load::Load,
+    postgres::Postgres,
+    process::{self, Process},
 };
+use clap::ValueEnum;
+use std::{error::Error, path::PathBuf};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::Child,
-    time::timeout,
-};
 
-/// How long the service may take to come up or go down.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What a service keeps its ledger in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Store {
+    Sqlite,
+    Postgres,
+}
 
-/// Clock ticks per second that the kernel counts CPU time in, on every Linux that matters.
-const TICKS_PER_SECOND: u64 = 100;
+/// How services and the connections to them are made.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// The PostgreSQL server to measure on, in which databases `token_bench_…` are made and dropped;
+    /// without it a durable one is started from what is installed here.
+    #[arg(long, value_name = "URL")]
+    pub postgres: Option<String>,
 
+    /// How many accounts there are.
+    #[arg(long, default_value = "100000", value_parser = clap::value_parser!(u64).range(2..))]
+    pub accounts: u64,
+
+    /// Connections that the calls are spread over.
+    #[arg(long, default_value = "4")]
+    pub connections: usize,
+
+    /// The service's executable; its release build is made if this isn't given.
+    #[arg(long)]
+    executable: Option<PathBuf>,
+
+    /// Further arguments of the service, e.g. `--batch-commands-max=1000`.
+    #[arg(long, value_delimiter = ' ', allow_hyphen_values = true)]
+    service: Vec<String>,
+
+    /// Where all tables are written as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// A service, the connections to it, and its files.
+#[derive(Debug)]
 pub struct Service {
-    pub address: String,
-    child: Child,
-    pid: u32,
+    pub process: Process,
+    pub load: Load,
     _folder: TempDir,
 }
 
-impl Service {
-    pub async fn start(
-        executable: Option<PathBuf>,
-        arguments: &[String],
-    ) -> Result<Self, Box<dyn Error>> {
-        let executable = match executable {
-            Some(executable) => executable,
-            None => build()?,
-        };
-        let folder = tempfile::tempdir()?;
-        let database = format!("sqlite:{}", folder.path().join("ledger.db").display());
-        let mut child = tokio::process::Command::new(executable)
-            .args(["--listen", "127.0.0.1:0", "--database", &database, "--log", "warn"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let pid = child.id().ok_or("the service ended at once")?;
-        let output = child.stdout.take().ok_or("the service has no output")?;
-        let mut lines = BufReader::new(output).lines();
-        let first = timeout(PATIENCE, lines.next_line()).await??;
-        let first = first.ok_or("the service ended before it answered")?;
-        let address = first.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
-        let address = address.ok_or("the service doesn't say where it answers")?.to_owned();
-        Ok(Self { address, child, pid, _folder: folder })
-    }
-
-    /// CPU time that the service has used so far.
-    pub fn cpu(&self) -> Result<Duration, Box<dyn Error>> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // Behind the executable's name, which may hold anything but ends with the last bracket.
-        let fields = stat.rsplit_once(')').ok_or("no name")?.1;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        let ticks = ticks.sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
-    }
-
-    /// The most memory that the service has had.
-    pub fn memory_mib(&self) -> Result<f64, Box<dyn Error>> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
-        let kib = line.split_whitespace().nth(1).ok_or("no figure")?;
-        Ok(kib.parse::<f64>()? / 1024.0)
-    }
-
-    pub async fn stop(mut self) -> Result<(), Box<dyn Error>> {
-        Command::new("kill").arg(self.pid.to_string()).status()?;
-        timeout(PATIENCE, self.child.wait()).await??;
+impl Settings {
+    /// Makes the executable once, so that later services start at once.
+    pub fn build(&mut self) -> Result<(), Box<dyn Error>> {
+        self.executable = Some(process::service_executable(self.executable.take())?);
         Ok(())
+    }
+
+    /// The PostgreSQL server, if this store needs one.
+    pub async fn server(&self, store: Store) -> Result<Option<Postgres>, Box<dyn Error>> {
+        match store {
+            Store::Sqlite => Ok(None),
+            Store::Postgres => Ok(Some(Postgres::find(self.postgres.clone()).await?)),
+        }
     }
 }
 
-fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "token-service"]).status()?;
-    if !built.success() {
-        return Err("token-service can't be built".into());
+impl Service {
+    /// Starts a service on a fresh database: in this server under this name, or else SQLite's.
+    pub async fn start(
+        settings: &Settings,
+        postgres: Option<&Postgres>,
+        name: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let database = match postgres {
+            Some(postgres) => postgres.fresh(name).await?,
+            None => format!("sqlite:{}", folder.path().join("ledger.db").display()),
+        };
+        let keys = folder.path().join("keys").display().to_string();
+        let arguments = ["--listen", "127.0.0.1:0", "--log", "warn", "--database", &database];
+        let arguments = arguments.into_iter().chain(["--chain-key-file", &keys]);
+        let arguments = arguments.map(str::to_owned).chain(settings.service.clone());
+        let arguments: Vec<String> = arguments.collect();
+        let executable = process::service_executable(settings.executable.clone())?;
+        let process = Process::start(&executable, &arguments).await?;
+        let load = Load::connect(&process.address, settings.connections).await?;
+        Ok(Self { process, load, _folder: folder })
     }
-    let this = std::env::current_exe()?;
-    let folder = this.parent().and_then(Path::parent).ok_or("no target folder")?;
-    Ok(folder.join("release").join("token-service"))
+
+    /// [`Service::start`], with tokens in all accounts.
+    pub async fn start_filled(
+        settings: &Settings,
+        postgres: Option<&Postgres>,
+        name: &str,
+    ) -> Result<Self, Box<dyn Error>> {
+        let service = Self::start(settings, postgres, name).await?;
+        fill::credits(&service.load, (0..settings.accounts).map(crate::accounts::name)).await?;
+        Ok(service)
+    }
 }
