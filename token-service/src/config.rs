@@ -163,6 +163,9 @@ pub enum Invocation {
         #[arg(long)]
         check: bool,
     },
+    /// Give the stream of events a new epoch, so that followers start anew: after every restore of a
+    /// backup, before the service starts on it.
+    NewEpoch,
 }
 
 /// The token ledger, a gRPC service.

@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
     let done = match invocation {
         Invocation::Serve => run(&config).await,
         Invocation::Migrate { check } => migrate(&config, check).await,
+        Invocation::NewEpoch => new_epoch(&config).await,
         Invocation::Config => {
             print!("{}", config.to_toml());
             Ok(ExitCode::SUCCESS)
@@ -68,5 +69,12 @@ async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {
         return Ok(ExitCode::FAILURE);
     }
     store.migrate().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn new_epoch(config: &Config) -> Result<ExitCode, Failed> {
+    let store = Store::open(config).await?;
+    store.new_epoch(&uuid::Uuid::new_v4().simple().to_string()).await?;
+    println!("epoch {}", store.position().await?.epoch);
     Ok(ExitCode::SUCCESS)
 }

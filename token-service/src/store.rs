@@ -396,6 +396,14 @@ impl Store {
         either!(self.position())
     }
 
+    /// Begins a new epoch of the stream: cursors of the one before are invalid from now on.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn new_epoch(&self, epoch: &str) -> Result<(), StoreError> {
+        either!(self.new_epoch(epoch))
+    }
+
     /// The batches whose last entry is after this position, in order, at most `limit`.
     ///
     /// # Errors

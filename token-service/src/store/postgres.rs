@@ -190,6 +190,17 @@ impl Postgres {
         Ok(connection.close().await?)
     }
 
+    /// See [`super::Store::new_epoch`].
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn new_epoch(&self, epoch: &str) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        let update = sqlx::query("UPDATE ledger.stream SET epoch = $1").persistent(false);
+        update.bind(epoch).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// See [`super::Store::warnings`].
     ///
     /// # Errors

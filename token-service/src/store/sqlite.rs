@@ -147,6 +147,17 @@ impl Sqlite {
         Ok(connection.close().await?)
     }
 
+    /// See [`super::Store::new_epoch`].
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub async fn new_epoch(&self, epoch: &str) -> Result<(), StoreError> {
+        let mut connection = self.connect().await?;
+        let update = sqlx::query("UPDATE stream SET epoch = ?").bind(epoch.to_owned());
+        update.execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     /// See [`super::Store::warnings`]: this one keeps its promises by itself.
     ///
     /// # Errors
