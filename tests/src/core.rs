@@ -40,6 +40,12 @@ impl Core {
         }
     }
 
+    /// The same ledger under another catalog, as after a restart.
+    pub fn change_catalog(&mut self, catalog: &Catalog) {
+        self.catalog = catalog.clone();
+        self.policy = token_service::policy::policy(catalog);
+    }
+
     /// The accounts, for tests that need one which no call could make.
     pub fn accounts_mut(&mut self) -> impl Iterator<Item = &mut ledger::Account> {
         self.rows.accounts.values_mut()

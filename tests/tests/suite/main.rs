@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod database;
 mod limits;
+mod many_grants;
 mod matrix;
 mod postgres;
 mod random;
