@@ -410,7 +410,7 @@ impl<'c> Reader<'c> {
         after: Option<TransactionId>,
         limit: usize,
     ) -> Result<Vec<Grant>, StoreError> {
-        let select = "SELECT body FROM ledger.grants WHERE account_id = $1 AND grant_id > $2 \
+        let select = "SELECT body FROM ledger.grants WHERE account_id = $1 AND grant_id > $2 AND open = 0 \
                       ORDER BY grant_id LIMIT $3";
         let query = self
             .query(select)
