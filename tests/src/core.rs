@@ -3,12 +3,13 @@
 //! passes on the core and fails on a server has found where to look.
 
 mod read;
-mod rows;
 
-use crate::target::{Call, Reply, Target};
+use crate::{
+    rows::Rows,
+    target::{Call, Reply, Target},
+};
 use ledger::{ChainKey, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Status, Time};
 use proto::{catalog::Catalog, reason::Error, v1};
-use rows::Rows;
 use token_service::grpc::{
     convert::{self, Ask, Batch, Quote},
     status,

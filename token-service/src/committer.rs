@@ -16,6 +16,7 @@
 //! one is told INTERNAL.
 
 mod batch;
+mod stale;
 mod trouble;
 mod watch;
 

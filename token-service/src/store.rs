@@ -10,6 +10,8 @@
 
 pub mod postgres;
 pub mod rows;
+#[cfg(feature = "simulator")]
+pub mod simulated;
 pub mod sqlite;
 
 use crate::config::{Config, Database};
@@ -61,6 +63,9 @@ pub enum Store {
     Sqlite(sqlite::Sqlite),
     /// In a server's database.
     Postgres(postgres::Postgres),
+    /// In the simulator.
+    #[cfg(feature = "simulator")]
+    Simulated(std::sync::Arc<dyn simulated::Database>),
 }
 
 /// The writing side of a store.
@@ -70,6 +75,9 @@ pub enum Writer {
     Sqlite(sqlite::SqliteWriter),
     /// One of several.
     Postgres(postgres::PostgresWriter),
+    /// One of the simulator's.
+    #[cfg(feature = "simulator")]
+    Simulated(Box<dyn simulated::Session>),
 }
 
 /// The same, whatever the database is.
@@ -78,6 +86,8 @@ macro_rules! either {
         match $this {
             Self::Sqlite(it) => it.$method($($argument),*).await,
             Self::Postgres(it) => it.$method($($argument),*).await,
+            #[cfg(feature = "simulator")]
+            Self::Simulated(it) => it.$method($($argument),*).await,
         }
     };
 }
@@ -263,6 +273,8 @@ impl Store {
         match self {
             Self::Sqlite(sqlite) => Ok(Writer::Sqlite(sqlite.writer().await?)),
             Self::Postgres(postgres) => Ok(Writer::Postgres(postgres.writer().await?)),
+            #[cfg(feature = "simulator")]
+            Self::Simulated(database) => Ok(Writer::Simulated(database.writer().await?)),
         }
     }
 
@@ -272,6 +284,8 @@ impl Store {
             Self::Sqlite(sqlite) => sqlite.maintain().await,
             // Its server does.
             Self::Postgres(_) => std::future::pending().await,
+            #[cfg(feature = "simulator")]
+            Self::Simulated(_) => std::future::pending().await,
         }
     }
 
@@ -426,6 +440,14 @@ impl Store {
 }
 
 impl Writer {
+    /// Tells the simulator what is about to be decided, and at what time.
+    #[cfg(feature = "simulator")]
+    pub fn witness(&mut self, jobs: &[ledger::Job], now: Time) {
+        if let Self::Simulated(session) = self {
+            session.witness(jobs, now);
+        }
+    }
+
     /// Opens a database transaction.
     ///
     /// # Errors

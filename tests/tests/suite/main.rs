@@ -10,4 +10,5 @@ mod matrix;
 mod postgres;
 mod random;
 mod scenarios;
+mod simulator;
 mod watch;

@@ -5,6 +5,7 @@ use crate::{
     command::{Charge, Extent},
     entitlement::{Benefit, Entitled},
     grant::{Draw, Grant, GrantKind},
+    planted::{self, Bug},
     policy::Policy,
     rejection::{Limit, Rejection},
     state::Stop,
@@ -210,6 +211,9 @@ fn payers<'a>(
     let grants = grants.filter(|grant| grant.available() > 0 && may_pay(grant) && surely(grant));
     let mut grants: Vec<&Grant> = grants.collect();
     grants.sort_by(|a, b| policy.burn(a, b));
+    if planted::is(Bug::DrawOrder) {
+        grants.reverse();
+    }
     grants
 }
 

@@ -28,6 +28,7 @@ mod hold;
 mod id;
 mod lapse;
 mod notice;
+pub mod planted;
 mod policy;
 mod rejection;
 mod spill;

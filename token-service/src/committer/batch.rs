@@ -1,11 +1,14 @@
 //! One batch, from its jobs to its answers.
 
-use super::{Failure, Submission, trouble::Trouble, watch::Watches};
+use super::{Failure, Submission, stale::Stale, trouble::Trouble, watch::Watches};
 use crate::{
     clock::Clock,
     store::{Store, StoreError, Writer},
 };
-use ledger::{Applied, ChainKey, Footprint, Job, Outcome, Policy, State, Time, apply, footprint};
+use ledger::{
+    Applied, ChainKey, Footprint, Job, Outcome, Policy, State, Time, apply, footprint,
+    planted::{self, Bug},
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -32,6 +35,7 @@ pub(super) struct Batcher {
     trouble: Trouble,
     /// What was about to be committed when the connection was lost: nobody knows whether it was.
     in_doubt: Option<Applied>,
+    stale: Stale,
 }
 
 type Answers = Vec<Vec<Outcome>>;
@@ -55,7 +59,17 @@ impl Batcher {
         watches: Watches,
         trouble: Trouble,
     ) -> Self {
-        Self { store, writer: None, policy, key, clock, watches, trouble, in_doubt: None }
+        Self {
+            store,
+            writer: None,
+            policy,
+            key,
+            clock,
+            watches,
+            trouble,
+            in_doubt: None,
+            stale: Stale::default(),
+        }
     }
 
     /// Commits the batch and answers everybody in it. A batch with a culprit is halved until the
@@ -103,6 +117,7 @@ impl Batcher {
     /// Runs the jobs until they are committed, or for as often as makes sense.
     async fn run(&mut self, jobs: &[Job]) -> Result<Answers, Broke> {
         self.in_doubt = None;
+        self.stale = Stale::default();
         let mut backoff = BACKOFF_FIRST;
         let mut broke = Broke::Database;
         for attempt in 1..=TRIES_MAX {
@@ -147,8 +162,11 @@ impl Batcher {
         loop {
             writer.begin().await?;
             let now = self.clock.now();
+            #[cfg(feature = "simulator")]
+            writer.witness(jobs, now);
             let tips_since = now.days_before(self.policy.maturity_days);
             let state = writer.load(&needs, tips_since).await?;
+            let state = self.stale.instead_of(state, &needs);
             if let Some(committed) = self.in_doubt.take_if(|doubt| doubt.effects.are_in(&state)) {
                 writer.rollback().await?;
                 return Ok(self.answer(writer, committed));
@@ -166,10 +184,16 @@ impl Batcher {
                 }
                 Ok(applied) => {
                     writer.persist(&applied.effects).await?;
+                    if planted::is(Bug::WatchUncommitted) {
+                        self.watches.tell(applied.effects.all_accounts().map(|it| &it.id));
+                    }
                     // Put aside before the commit: if its answer is lost, or late, this is the
                     // question that is asked next.
                     self.in_doubt = Some(applied);
-                    writer.commit().await?;
+                    let done = writer.commit().await;
+                    if !planted::is(Bug::ReplyBeforeCommit) {
+                        done?;
+                    }
                     let committed = self.in_doubt.take().expect("nobody else takes it");
                     return Ok(self.answer(writer, committed));
                 }

@@ -2,7 +2,7 @@
 
 use ledger::AccountId;
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::watch;
@@ -53,7 +53,8 @@ pub struct Watches {
 
 #[derive(Debug)]
 struct Followed {
-    accounts: HashMap<AccountId, watch::Sender<()>>,
+    /// In order, so that they are always told in the same one: the simulator repeats its worlds.
+    accounts: BTreeMap<AccountId, watch::Sender<()>>,
     all: watch::Sender<()>,
     ended: bool,
 }
@@ -61,7 +62,7 @@ struct Followed {
 impl Default for Watches {
     fn default() -> Self {
         let all = watch::channel(()).0;
-        let followed = Followed { accounts: HashMap::new(), all, ended: false };
+        let followed = Followed { accounts: BTreeMap::new(), all, ended: false };
         Self { followed: Arc::new(Mutex::new(followed)), count: Arc::new(watch::channel(0).0) }
     }
 }

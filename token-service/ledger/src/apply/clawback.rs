@@ -7,7 +7,7 @@
 
 use super::{
     Book, Receipt,
-    post::{Draft, Leg},
+    post::{Draft, Leg, Settled},
 };
 use crate::{
     account::Account,
@@ -59,15 +59,21 @@ impl Book<'_> {
         let wanted = target.min(original.amount.minus(reversed));
         let sources = known.map_or_else(Vec::new, |known| known.sources);
         let taken = sum(sources.iter().map(Source::amount));
-        let mut plan = Plan { sources, changes: BTreeMap::new() };
-        plan.changes.insert(owner.clone(), Vec::new());
-        if wanted > taken {
-            self.take(&original, wanted.minus(taken), &mut plan)?;
-        } else {
-            self.put_back(&original, taken.minus(wanted), &mut plan)?;
-        }
-        let accounts: Vec<&AccountId> = plan.changes.keys().collect();
-        let at = self.now_for(&accounts)?;
+        let mut plan = loop {
+            let mut plan = Plan { sources: sources.clone(), changes: BTreeMap::new() };
+            plan.changes.insert(owner.clone(), Vec::new());
+            if wanted > taken {
+                self.take(&original, wanted.minus(taken), &mut plan)?;
+            } else {
+                self.put_back(&original, taken.minus(wanted), &mut plan)?;
+            }
+            // A receiver may be ahead of the others: what is due on them by then comes first.
+            let accounts: Vec<&AccountId> = plan.changes.keys().collect();
+            if self.settle_together(&accounts)? == Settled::Already {
+                break plan;
+            }
+        };
+        let at = self.now_for(&plan.changes.keys().collect::<Vec<_>>())?;
 
         let credit = original.id;
         let facts = Clawback { credit, revision, target, sources: plan.sources };

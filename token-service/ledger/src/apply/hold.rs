@@ -10,6 +10,7 @@ use crate::{
     grant::Draw,
     hold::{Hold, HoldState},
     id::{System, TransactionId},
+    planted::{self, Bug},
     rejection::{Limit, Rejection},
     state::Stop,
     tokens::{Exact, Tokens},
@@ -101,6 +102,9 @@ impl Book<'_> {
         let (captured, state) = (Vec::new(), HoldState::Released);
         let mut changes = vec![Change::Unhold { hold: id, captured, state }];
         changes.extend(hold.unused());
+        if planted::is(Bug::ReleasedTwice) {
+            changes.extend(hold.draws.iter().cloned().map(Change::Restore));
+        }
         let mut draft = Draft::of(command, TransactionType::Release, at);
         draft.amount = hold.amount();
         draft.related = Some(id);

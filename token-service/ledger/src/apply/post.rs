@@ -41,6 +41,15 @@ pub(super) struct Leg {
     pub(super) changes: Vec<Change>,
 }
 
+/// Whether anything was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Settled {
+    /// Nothing was.
+    Already,
+    /// It is posted now.
+    Now,
+}
+
 impl Leg {
     pub(super) fn new(account: &AccountId, counter: System, changes: Vec<Change>) -> Self {
         Self { account: account.clone(), counter: counter.id(), split: None, changes }
@@ -102,19 +111,35 @@ impl Book<'_> {
 
     /// Posts what time alone did to the account, each as a transaction of its own.
     pub(super) fn settle(&mut self, id: &AccountId) -> Result<(), Stop> {
+        self.settle_together(&[id]).map(|_| ())
+    }
+
+    /// Settles accounts that one transaction is to touch: by the time which that will have. One
+    /// of them may be ahead of our clock (another process wrote to it), and then so are all.
+    pub(super) fn settle_together(&mut self, ids: &[&AccountId]) -> Result<Settled, Stop> {
+        let by = self.now_for(ids)?;
+        let mut settled = Settled::Already;
+        for id in ids {
+            settled = settled.max(self.settle_by(id, by)?);
+        }
+        Ok(settled)
+    }
+
+    fn settle_by(&mut self, id: &AccountId, by: Time) -> Result<Settled, Stop> {
+        let mut settled = Settled::Already;
         while let Some(account) = self.state.account(id)? {
-            let now = self.now.max(account.updated);
-            if !account.stands_alone(self.policy, now) {
+            if !account.stands_alone(self.policy, by) {
                 return Err(Stop::lacks_spilled(account));
             }
-            let Some(lapse) = next_lapse(account, now) else { break };
+            let Some(lapse) = next_lapse(account, by) else { break };
             let key = lapse.key(account.sequence.plus(1));
             let mut draft = Draft::own(id, key, lapse.kind, lapse.at);
             draft.related = Some(lapse.of);
             draft.legs = vec![Leg::new(id, lapse.counter, lapse.changes)];
             self.post_any_amount(draft);
+            settled = Settled::Now;
         }
-        Ok(())
+        Ok(settled)
     }
 
     /// Posts the notices that are due on an account on which nothing else is.

@@ -128,7 +128,7 @@ impl Book<'_> {
         let receipt = original.other().expect("a transfer has two entries");
         let (payer, receiver) = (&original.account, &receipt.account);
         self.state.account(receiver)?;
-        self.settle(receiver)?;
+        self.settle_together(&[payer, receiver])?;
         let at = self.now_for(&[payer, receiver])?;
         let fee_whole = original.amount.minus(receipt.amount);
         let fee_until = |tokens| share(fee_whole, tokens, original.amount);

@@ -4,50 +4,66 @@ use ledger::{
     Account, AccountId, Clawback, Effects, Footprint, Grant, Hold, Name, Reversal, State,
     Transaction, TransactionType,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Every table.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) accounts: BTreeMap<AccountId, Account>,
-    pub(super) transactions: BTreeMap<Name, Arc<Transaction>>,
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) accounts: BTreeMap<AccountId, Account>,
+    pub(crate) transactions: BTreeMap<Name, Arc<Transaction>>,
     /// The closed and the spilled ones; the others are in their account's row.
-    pub(super) grants: BTreeMap<Name, Grant>,
+    pub(crate) grants: BTreeMap<Name, Grant>,
     /// Those that ended; the others are in their account's row.
-    pub(super) holds: BTreeMap<Name, Hold>,
-    reversals: BTreeMap<Name, Reversal>,
-    clawbacks: BTreeMap<Name, Clawback>,
+    pub(crate) holds: BTreeMap<Name, Hold>,
+    pub(crate) reversals: BTreeMap<Name, Reversal>,
+    pub(crate) clawbacks: BTreeMap<Name, Clawback>,
 }
 
 impl Rows {
-    pub(super) fn load(&self, needs: &Footprint) -> State {
+    pub(crate) fn load(&self, needs: &Footprint) -> State {
+        self.load_but(needs, &BTreeSet::new())
+    }
+
+    /// As if these accounts didn't exist.
+    pub(crate) fn load_but(&self, needs: &Footprint, hidden: &BTreeSet<AccountId>) -> State {
+        fn row<V: Clone>(
+            rows: &BTreeMap<Name, V>,
+            name: &Name,
+            hidden: &BTreeSet<AccountId>,
+        ) -> Option<V> {
+            rows.get(name).filter(|_| !hidden.contains(&name.0)).cloned()
+        }
         let mut state = State::default();
         for id in &needs.accounts {
-            state.accounts.load(id.clone(), self.accounts.get(id).cloned());
+            let account = self.accounts.get(id).filter(|_| !hidden.contains(id));
+            state.accounts.load(id.clone(), account.cloned());
         }
         for name in &needs.transactions {
-            state.transactions.load(name.clone(), self.transactions.get(name).cloned());
+            state.transactions.load(name.clone(), row(&self.transactions, name, hidden));
         }
         for name in &needs.grants {
-            state.grants.load(name.clone(), self.grants.get(name).cloned());
+            state.grants.load(name.clone(), row(&self.grants, name, hidden));
         }
-        for id in &needs.spilled {
+        for id in needs.spilled.iter().filter(|id| !hidden.contains(*id)) {
             for grant in self.spilled_of(id) {
                 state.grants.load((id.clone(), grant.id), Some(grant.clone()));
             }
         }
         state.whole.clone_from(&needs.spilled);
         for name in &needs.holds {
-            state.holds.load(name.clone(), self.holds.get(name).cloned());
+            state.holds.load(name.clone(), row(&self.holds, name, hidden));
         }
         for name in &needs.reversals {
-            state.reversals.load(name.clone(), self.reversals.get(name).cloned());
+            state.reversals.load(name.clone(), row(&self.reversals, name, hidden));
         }
         for name in &needs.clawbacks {
-            state.clawbacks.load(name.clone(), self.clawbacks.get(name).cloned());
+            state.clawbacks.load(name.clone(), row(&self.clawbacks, name, hidden));
         }
         for (id, credit) in &needs.tips {
-            let own = self.entries_of(id).filter(|it| it.account == *id);
+            let own = self.entries_of(id).filter(|it| it.account == *id && !hidden.contains(id));
             let tips = own.filter(|it| {
                 let drew = it.own().draws().any(|draw| draw.grant == *credit);
                 it.kind == TransactionType::Transfer && drew
@@ -57,7 +73,7 @@ impl Rows {
         state
     }
 
-    pub(super) fn write(&mut self, effects: Effects) {
+    pub(crate) fn write(&mut self, effects: Effects) {
         for account in effects.new_accounts {
             let old = self.accounts.insert(account.id.clone(), account);
             assert!(old.is_none(), "a new account wasn't there before");
@@ -80,20 +96,20 @@ impl Rows {
     }
 
     /// The account's open grants that aren't in its row.
-    pub(super) fn spilled_of(&self, id: &AccountId) -> impl Iterator<Item = &Grant> {
+    pub(crate) fn spilled_of(&self, id: &AccountId) -> impl Iterator<Item = &Grant> {
         let own = self.grants.iter().filter(move |((owner, _), _)| owner == id);
         own.map(|(_, grant)| grant).filter(|grant| !grant.is_closed())
     }
 
     /// The account with all its grants.
-    pub(super) fn whole(&self, id: &AccountId) -> Option<Account> {
+    pub(crate) fn whole(&self, id: &AccountId) -> Option<Account> {
         let mut account = self.accounts.get(id)?.clone();
         account.take_in(self.spilled_of(id).cloned());
         Some(account)
     }
 
     /// What each account's row says of grants that are elsewhere is what they are.
-    pub(super) fn check_spilled(&self) {
+    pub(crate) fn check_spilled(&self) {
         for (id, row) in &self.accounts {
             let summary = &row.body.spilled;
             let whole = self.whole(id).expect("it is there");
@@ -108,7 +124,7 @@ impl Rows {
     }
 
     /// The transactions with an entry in the account, the newest first.
-    pub(super) fn entries_of(&self, id: &AccountId) -> impl Iterator<Item = &Arc<Transaction>> {
+    pub(crate) fn entries_of(&self, id: &AccountId) -> impl Iterator<Item = &Arc<Transaction>> {
         let mut found: Vec<(i64, &Arc<Transaction>)> = Vec::new();
         for transaction in self.transactions.values() {
             let entry = transaction.entries.iter().find(|entry| entry.account == *id);
@@ -119,7 +135,7 @@ impl Rows {
     }
 
     /// Whether nothing of it is left to reverse.
-    pub(super) fn is_reversed(&self, name: &Name) -> bool {
+    pub(crate) fn is_reversed(&self, name: &Name) -> bool {
         self.reversals.get(name).is_some_and(|reversal| reversal.complete)
     }
 }
