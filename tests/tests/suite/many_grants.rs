@@ -7,7 +7,7 @@ use proto::{
 use tests::{
     core::Core,
     target::{Call, Reply, Target},
-    world::World,
+    world::{On, World},
 };
 
 /// Commands of one batch.
@@ -67,7 +67,7 @@ async fn drawn(target: &mut impl Target, key: &str) -> String {
 
 #[tokio::test]
 async fn grants_are_listed_in_burn_down_order_whatever_the_page() {
-    let mut service = World::service(&Catalog::load("phoenix").expect("shipped")).await;
+    let mut service = World::service(&Catalog::load("phoenix").expect("shipped"), On::Sqlite).await;
     for round in 0..2 {
         let credits = (round * COMMANDS..(round + 1) * COMMANDS).map(|key| credit("alice", key, 1));
         batch(&mut service, credits.map(Command::Credit)).await;
