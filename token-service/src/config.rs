@@ -294,6 +294,7 @@ mod tests {
             (&["TOKEN_SERVICE_PORT=1"], "", "environment: no setting TOKEN_SERVICE_PORT"),
             (&["TOKEN_SERVICE_DATABASE=postgres://a:hush@b:c/d"], "", "escaped as in any URL"),
             (&["TOKEN_SERVICE_DATABASE=postgres://b/c?password=hush"], "", "before the @"),
+            (&["TOKEN_SERVICE_DATABASE=postgres://a:1/hush@b/c"], "", "as %2F"),
             (&["LEDGER_CHAIN_KEYS=a:hush"], "", "the secret of key 1 must be 16 or more"),
             (&["--chain-keys=hush"], "", "key 1 must be id:secret"),
             (&["--listn=1"], "", "'--listen'"),

@@ -86,6 +86,13 @@ async fn run(store: Store, mut wanted: mpsc::Receiver<Wanted>) {
                 }
                 ids.iter().for_each(|id| tell(id, &Ok(None)));
             }
+            // One row that can't be understood is nobody else's trouble.
+            Err(StoreError::Broken(_)) if ids.len() > 1 => {
+                for id in &ids {
+                    let row = store.accounts(std::slice::from_ref(id)).await;
+                    tell(id, &row.map(|mut rows| rows.pop().map(Arc::new)));
+                }
+            }
             Err(error) => {
                 let error = Err(error);
                 ids.iter().for_each(|id| tell(id, &error));

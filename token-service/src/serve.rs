@@ -45,7 +45,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long streams that know that the service goes away have to say so.
+/// How long streams, and tasks, that know that the service goes away have to end.
 const FAREWELL: Duration = Duration::from_millis(100);
 
 /// Why the service doesn't come up.
@@ -212,8 +212,8 @@ impl Running {
         self.api.committer().close();
         let committed = timeout(self.drain_timeout, self.committing).await.is_ok();
         self.tasks.close();
-        self.tasks.wait().await;
-        answered && committed
+        let ended = timeout(FAREWELL, self.tasks.wait()).await.is_ok();
+        answered && committed && ended
     }
 }
 

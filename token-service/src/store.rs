@@ -4,7 +4,7 @@
 //! the database transaction; *load* locks the footprint's accounts, in their order, and reads its
 //! rows; *persist* writes the effects, one statement per table whatever the batch's size; *commit*
 //! makes them durable. A writer that fails anywhere is thrown away with its connection, and the
-//! batch is begun again with a new one: what had been committed is then found by its keys.
+//! batch is begun again with a new one: what had been committed is then found among what it loads.
 //!
 //! The rules are never here. A store knows rows, not tokens.
 
@@ -19,10 +19,7 @@ use ledger::{
     Account, AccountId, Balance, ChainKey, Effects, EntryId, Footprint, Grant, Hold, HoldState,
     Name, State, Time, Transaction, TransactionId, TransactionType,
 };
-use sqlx::{
-    migrate::{AppliedMigration, Migrator},
-    postgres::PgDatabaseError,
-};
+use sqlx::{migrate::Migrator, postgres::PgDatabaseError};
 use std::collections::BTreeMap;
 
 /// Why the store couldn't do it.
@@ -164,15 +161,15 @@ impl Commit {
 
 impl Migrations {
     /// Those of `all` that are not yet `applied`.
-    fn between(all: &Migrator, applied: &[AppliedMigration]) -> Result<Self, StoreError> {
+    fn between(all: &Migrator, applied: &[i64]) -> Result<Self, StoreError> {
         let known = |version| all.iter().any(|it| it.version == version);
-        if let Some(newer) = applied.iter().find(|it| !known(it.version)) {
-            let words = format!("migration {} is of a newer version", newer.version);
+        if let Some(newer) = applied.iter().find(|it| !known(**it)) {
+            let words = format!("migration {newer} is of a newer version");
             return Err(StoreError::broken(words));
         }
         let pending = all
             .iter()
-            .filter(|migration| applied.iter().all(|it| it.version != migration.version))
+            .filter(|migration| !applied.contains(&migration.version))
             .map(|migration| format!("{:04} {}", migration.version, migration.description));
         Ok(Self { pending: pending.collect() })
     }

@@ -16,8 +16,12 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// How often a batch is tried while the database is away.
+/// How often a batch is tried while the database is away, or a single job while others are first.
 const TRIES_MAX: u32 = 5;
+
+/// How often a batch of several jobs is tried while others are first, before it is halved: most of
+/// them have nothing to do with whoever keeps a lock.
+const CONFLICTS_MAX: u32 = 2;
 
 /// The wait before the second try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
@@ -129,12 +133,16 @@ impl Batcher {
                 }
                 Err(StoreError::Broken(cause)) => {
                     self.writer = None;
-                    return Err(Broke::Jobs(cause));
+                    broke = Broke::Jobs(cause);
+                    break;
                 }
                 Err(StoreError::Conflict(cause)) => {
                     self.writer = None;
                     tracing::debug!(attempt, %cause, "another batch was first");
                     broke = Broke::Contended(cause);
+                    if jobs.len() > 1 && attempt >= CONFLICTS_MAX {
+                        break;
+                    }
                 }
                 Err(StoreError::Unavailable(cause)) => {
                     self.writer = None;
@@ -148,7 +156,14 @@ impl Batcher {
                 backoff *= 2;
             }
         }
-        tracing::error!(jobs = jobs.len(), "gave a batch up: the database doesn't take it");
+        // As long as nobody knows whether it was committed, nobody is told that nothing happened.
+        if let (Broke::Jobs(cause) | Broke::Contended(cause), Some(_)) = (&broke, &self.in_doubt) {
+            tracing::error!(%cause, "a batch that may have been committed can't be asked for");
+            return Err(Broke::Database);
+        }
+        if matches!(broke, Broke::Database) {
+            tracing::error!(jobs = jobs.len(), "gave a batch up: the database stays unavailable");
+        }
         Err(broke)
     }
 
@@ -158,6 +173,9 @@ impl Batcher {
             None => self.store.writer().await?,
         };
         let mut needs = footprint(jobs);
+        if let Some(doubt) = &self.in_doubt {
+            needs.transactions.extend(doubt.effects.transactions.iter().map(|it| it.name()));
+        }
         // Ends: every pass loads more rows than the one before, and there are only so many.
         loop {
             writer.begin().await?;
@@ -168,8 +186,7 @@ impl Batcher {
             let state = writer.load(&needs, tips_since).await?;
             let state = self.stale.instead_of(state, &needs);
             if let Some(committed) = self.in_doubt.take_if(|doubt| doubt.effects.are_in(&state)) {
-                writer.rollback().await?;
-                return Ok(self.answer(writer, committed));
+                return Ok(self.answer(undone(writer).await, committed));
             }
             match self.apply(jobs, state, now)? {
                 Err(more) => {
@@ -179,8 +196,7 @@ impl Batcher {
                     }
                 }
                 Ok(applied) if applied.effects.is_empty() => {
-                    writer.rollback().await?;
-                    return Ok(self.answer(writer, applied));
+                    return Ok(self.answer(undone(writer).await, applied));
                 }
                 Ok(applied) => {
                     writer.persist(&applied.effects).await?;
@@ -195,15 +211,15 @@ impl Batcher {
                         done?;
                     }
                     let committed = self.in_doubt.take().expect("nobody else takes it");
-                    return Ok(self.answer(writer, committed));
+                    return Ok(self.answer(Some(writer), committed));
                 }
             }
         }
     }
 
     /// What is durable is told.
-    fn answer(&mut self, writer: Writer, applied: Applied) -> Answers {
-        self.writer = Some(writer);
+    fn answer(&mut self, writer: Option<Writer>, applied: Applied) -> Answers {
+        self.writer = writer;
         self.watches.tell(applied.effects.all_accounts().map(|account| &account.id));
         applied.outcomes
     }
@@ -226,4 +242,10 @@ impl Batcher {
             Err(_) => Err(StoreError::broken("the core came upon something impossible")),
         }
     }
+}
+
+/// The writer, if it can be used again: that there was nothing to commit is no less true if the
+/// connection is lost now.
+async fn undone(mut writer: Writer) -> Option<Writer> {
+    writer.rollback().await.is_ok().then_some(writer)
 }

@@ -137,7 +137,11 @@ impl FromStr for PostgresUrl {
     fn from_str(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").ok_or("give postgres://HOST/DATABASE")?;
         let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if tail.contains("password=") {
+        let (place, query) = tail.split_once('?').unwrap_or((tail, ""));
+        if place.contains('@') || query.contains('@') {
+            return Err("write / ? @ and : in a name or password as %2F %3F %40 and %3A".into());
+        }
+        if query.split('&').any(|pair| pair.starts_with("password") || pair.contains('%')) {
             return Err("the password belongs before the @: postgres://USER:PASSWORD@HOST".into());
         }
         let masked = match authority.rsplit_once('@').map(|(who, host)| (who.split_once(':'), host))

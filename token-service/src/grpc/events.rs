@@ -25,6 +25,10 @@ const COMMITS_MAX: usize = 64;
 /// Entries read in one go.
 const ENTRIES_MAX: usize = 256;
 
+/// Commits without an event for this follower after which it is told at least how far it is: or it
+/// would begin at the same place again whenever it is cut off.
+const SILENT_COMMITS_MAX: usize = 1_024;
+
 /// The cursor that stands before the first event there ever was.
 const START: &str = "start";
 
@@ -40,6 +44,8 @@ struct Follower {
     epoch: String,
     /// Read up to here.
     position: i64,
+    /// Commits read since the last answer.
+    silent: usize,
     changes: Watch,
     /// Entries to read, each with its position.
     entries: VecDeque<(i64, EntryId)>,
@@ -57,18 +63,21 @@ impl Api {
             id => fields.account("account_id", id).map(Some),
         })?;
         // Following begins before the first read: what is committed in between is not missed.
-        let changes = self.committer.watch_all();
+        let changes = match &account {
+            Some(account) => self.committer.watch(account),
+            None => self.committer.watch_all(),
+        };
         let newest = self.store.position().await.map_err(|error| status::unread(&error))?;
         let position = position(&request.cursor, &newest)?;
         let epoch = newest.epoch;
         let mut answers = VecDeque::new();
         if request.cursor.is_empty() {
             // Whoever is cut off before the first event must know where to go on.
-            let cursor = cursor(&epoch, position);
-            answers.push_back(v1::WatchEventsResponse { cursor, event_time: None, event: None });
+            answers.push_back(only_cursor(&epoch, position));
         }
         let (api, entries) = (self.clone(), VecDeque::new());
-        let follower = Follower { api, account, epoch, position, changes, entries, answers };
+        let follower =
+            Follower { api, account, epoch, position, silent: 0, changes, entries, answers };
         let events = stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
             match follower.next().await {
@@ -84,7 +93,12 @@ impl Follower {
     async fn next(&mut self) -> Result<v1::WatchEventsResponse, Error> {
         loop {
             if let Some(answer) = self.answers.pop_front() {
+                self.silent = 0;
                 return Ok(answer);
+            }
+            if self.entries.is_empty() && self.silent >= SILENT_COMMITS_MAX {
+                self.answers.push_back(only_cursor(&self.epoch, self.position));
+                continue;
             }
             if self.entries.is_empty() && !self.read_commits().await? {
                 if !self.changes.changed().await {
@@ -109,6 +123,7 @@ impl Follower {
             self.entries.extend(numbered.filter(wanted).collect::<Vec<_>>());
             self.position = commit.position;
         }
+        self.silent += commits.len();
         Ok(!commits.is_empty())
     }
 
@@ -135,6 +150,11 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// How far a follower is, and nothing else.
+fn only_cursor(epoch: &str, position: i64) -> v1::WatchEventsResponse {
+    v1::WatchEventsResponse { cursor: cursor(epoch, position), event_time: None, event: None }
 }
 
 fn cursor(epoch: &str, position: i64) -> String {

@@ -9,6 +9,7 @@ pub use write::PostgresWriter;
 
 use super::{Commit, Migrations, Position, StoreError, TransactionQuery, Usage};
 use crate::config::{PostgresLimits, PostgresUrl};
+use columns::PgQuery;
 use ledger::{
     Account, AccountId, Balance, ChainKey, EntryId, Grant, Hold, HoldState, Name, Time,
     Transaction, TransactionId,
@@ -16,12 +17,12 @@ use ledger::{
 use read::Reader;
 use sqlx::{
     Connection as _, PgPool, Row as _,
-    migrate::{Migrate as _, Migrator},
+    migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions, Postgres as Dialect},
 };
-use std::{borrow::Cow, fmt, time::Duration};
-use tokio::time::timeout;
+use std::{borrow::Cow, fmt, sync::LazyLock, time::Duration};
+use tokio::time::{error::Elapsed, timeout};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// way; statements are few and fixed, and each of them finds its rows by index, however little the
 /// planner knows about tables that were empty a minute ago.
 const SETTINGS: [(&str, &str); 8] = [
-    ("lock_timeout", "1s"),
+    ("lock_timeout", "500ms"),
     ("statement_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("plan_cache_mode", "force_generic_plan"),
@@ -43,14 +44,18 @@ const SETTINGS: [(&str, &str); 8] = [
     ("jit", "off"),
 ];
 
-/// What opens a writer's database transaction, where the connection is its own.
-const BEGIN: &str = "BEGIN";
+/// What opens a database transaction where connections are lent for one transaction each.
+static BEGIN_POOLED: LazyLock<String> = LazyLock::new(|| {
+    let settings = SETTINGS.map(|(name, value)| format!("SET LOCAL {name} = '{value}'"));
+    format!("BEGIN; {}", settings.join("; "))
+});
 
-/// The same, with [`SETTINGS`], where connections are lent for one transaction each.
-const BEGIN_POOLED: &str = "BEGIN; SET LOCAL lock_timeout = '1s'; \
-    SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+/// Connections that look accounts up, and for a sign of life: none of the others, however long they
+/// read, keeps these waiting.
+const LOOKUPS_MAX: u32 = 3;
+
+/// How long a read may take: longer than the database lets it, unless that has gone without a word.
+const READ_TIMEOUT: Duration = Duration::from_secs(12);
 
 static MIGRATIONS: Migrator = Migrator {
     table_name: Cow::Borrowed("ledger.migrations"),
@@ -70,6 +75,7 @@ const MIGRATION_SETTINGS: &str = "SET LOCAL lock_timeout = '10min'; \
 #[derive(Clone)]
 pub struct Postgres {
     options: PgConnectOptions,
+    lookups: PgPool,
     readers: PgPool,
     prepared: bool,
 }
@@ -92,13 +98,21 @@ impl Lent {
         Reader::new(&mut self.connection, self.prepared)
     }
 
-    /// A read that is given up before this leaves a transaction open behind a pooler: the next
-    /// reader finds it, and closes the connection.
-    async fn give_back<T>(mut self, found: T) -> Result<T, StoreError> {
-        if !self.prepared {
-            sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await?;
+    /// A connection that failed or is late isn't lent again. A read that is given up before this may
+    /// leave a transaction open: the next reader finds it, and closes the connection.
+    async fn give_back<T>(
+        mut self,
+        found: Result<Result<T, StoreError>, Elapsed>,
+    ) -> Result<T, StoreError> {
+        let found = found.unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())));
+        match &found {
+            Ok(_) if self.prepared => {}
+            Ok(_) => {
+                sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await?;
+            }
+            Err(_) => self.connection.close_on_drop(),
         }
-        Ok(found)
+        found
     }
 }
 
@@ -114,13 +128,16 @@ impl Postgres {
             // A pooler refuses these, or keeps them for whoever comes next.
             options = options.extra_float_digits(None).statement_cache_capacity(0);
         }
-        let readers = PgPoolOptions::new()
-            .max_connections(readers_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(is_clean(connection)))
-            .connect_lazy_with(options.clone());
-        Self { options, readers, prepared }
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .before_acquire(|connection, _| Box::pin(is_clean(connection)))
+                .connect_lazy_with(options.clone())
+        };
+        let (lookups, readers) = (pool(LOOKUPS_MAX), pool(readers_max));
+        Self { options, lookups, readers, prepared }
     }
 
     /// A connection to write with.
@@ -128,7 +145,7 @@ impl Postgres {
     /// # Errors
     /// If there is none to be had.
     pub async fn writer(&self) -> Result<PostgresWriter, StoreError> {
-        let begin = if self.prepared { BEGIN } else { BEGIN_POOLED };
+        let begin = if self.prepared { "BEGIN" } else { BEGIN_POOLED.as_str() };
         Ok(PostgresWriter::new(self.connect().await?, begin, self.prepared))
     }
 
@@ -138,11 +155,15 @@ impl Postgres {
     /// If they can't be read, or a newer version's are there.
     pub async fn migrations(&self) -> Result<Migrations, StoreError> {
         let mut connection = self.connect().await?;
-        let table = MIGRATIONS.table_name.clone();
         let there = "SELECT to_regclass('ledger.migrations') IS NOT NULL";
         let there: bool = sqlx::raw_sql(there).fetch_one(&mut connection).await?.try_get(0)?;
-        let applied =
-            if there { connection.list_applied_migrations(&table).await? } else { Vec::new() };
+        let mut applied = Vec::new();
+        if there {
+            let select = sqlx::raw_sql("SELECT version FROM ledger.migrations");
+            for row in select.fetch_all(&mut connection).await? {
+                applied.push(row.try_get(0)?);
+            }
+        }
         connection.close().await?;
         Migrations::between(&MIGRATIONS, &applied)
     }
@@ -161,6 +182,8 @@ impl Postgres {
         let mut transaction = connection.begin().await?;
         sqlx::raw_sql(MIGRATION_SETTINGS).execute(&mut *transaction).await?;
         MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+        // The migrator has prepared statements: a pooler would lend them to others.
+        sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(connection.close().await?)
     }
@@ -170,8 +193,8 @@ impl Postgres {
     /// # Errors
     /// If they can't be read.
     pub async fn chain_keys(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let mut lent = self.lend().await?;
-        let found = lent.reader().chain_keys().await?;
+        let mut lent = self.lend(&self.lookups).await?;
+        let found = timeout(READ_TIMEOUT, lent.reader().chain_keys()).await;
         lent.give_back(found).await
     }
 
@@ -180,14 +203,9 @@ impl Postgres {
     /// # Errors
     /// If it can't be written.
     pub async fn add_chain_key(&self, key: &ChainKey) -> Result<(), StoreError> {
-        let mut connection = self.connect().await?;
-        sqlx::query("INSERT INTO ledger.chain_keys VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(key.id())
-            .bind(key.check_code().as_slice())
-            .persistent(false)
-            .execute(&mut connection)
-            .await?;
-        Ok(connection.close().await?)
+        let insert = "INSERT INTO ledger.chain_keys VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let insert = sqlx::query(insert).bind(key.id()).bind(key.check_code().as_slice());
+        self.write_once(insert).await
     }
 
     /// See [`super::Store::new_epoch`].
@@ -195,9 +213,15 @@ impl Postgres {
     /// # Errors
     /// If it can't be written.
     pub async fn new_epoch(&self, epoch: &str) -> Result<(), StoreError> {
+        self.write_once(sqlx::query("UPDATE ledger.stream SET epoch = $1").bind(epoch)).await
+    }
+
+    /// One statement in a transaction of its own, which is all that a pooler keeps together.
+    async fn write_once(&self, query: PgQuery) -> Result<(), StoreError> {
         let mut connection = self.connect().await?;
-        let update = sqlx::query("UPDATE ledger.stream SET epoch = $1").persistent(false);
-        update.bind(epoch).execute(&mut connection).await?;
+        sqlx::raw_sql("BEGIN").execute(&mut connection).await?;
+        query.persistent(false).execute(&mut connection).await?;
+        sqlx::raw_sql("COMMIT").execute(&mut connection).await?;
         Ok(connection.close().await?)
     }
 
@@ -229,10 +253,10 @@ impl Postgres {
         Ok(connected.map_err(|late| StoreError::Unavailable(late.into()))??)
     }
 
-    async fn lend(&self) -> Result<Lent, StoreError> {
-        let mut connection = self.readers.acquire().await?;
+    async fn lend(&self, pool: &PgPool) -> Result<Lent, StoreError> {
+        let mut connection = pool.acquire().await?;
         if !self.prepared {
-            sqlx::raw_sql("BEGIN READ ONLY").execute(&mut *connection).await?;
+            sqlx::raw_sql(BEGIN_POOLED.as_str()).execute(&mut *connection).await?;
         }
         Ok(Lent { connection, prepared: self.prepared })
     }
@@ -247,11 +271,11 @@ async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 
 /// What the service's readers answer; each of these is documented at [`crate::store::Store`].
 macro_rules! reads {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+    ($pool:ident: $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         impl Postgres {
             $(pub(crate) async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
-                let mut lent = self.lend().await?;
-                let found = lent.reader().$name($($argument),*).await?;
+                let mut lent = self.lend(&self.$pool).await?;
+                let found = timeout(READ_TIMEOUT, lent.reader().$name($($argument),*)).await;
                 lent.give_back(found).await
             })*
         }
@@ -259,8 +283,14 @@ macro_rules! reads {
 }
 
 reads! {
+    lookups:
     ping() -> ();
     accounts(ids: &[AccountId]) -> Vec<Account>;
+    position() -> Position;
+}
+
+reads! {
+    readers:
     whole_account(id: &AccountId) -> Option<Account>;
     due(now: Time, limit: usize) -> Vec<AccountId>;
     transaction(name: &Name) -> Option<Transaction>;
@@ -269,7 +299,6 @@ reads! {
     ended_holds(account: &AccountId, state: Option<HoldState>, after: Option<TransactionId>, limit: usize) -> Vec<Hold>;
     usage(account: &AccountId, start: Option<Time>, end: Option<Time>) -> Vec<Usage>;
     balance_at(account: &AccountId, at: Time) -> Option<Balance>;
-    position() -> Position;
     commits_after(position: i64, limit: usize) -> Vec<Commit>;
     posted(entries: &[EntryId]) -> Vec<Transaction>;
 }
@@ -278,11 +307,11 @@ reads! {
 pub(super) fn judge(code: &str) -> fn(Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     match code {
         // Another batch was first: with a new account, a key, a lock; or it has taken too long.
-        "23505" | "55P03" | "57014" => StoreError::Conflict,
+        "23505" | "25P03" | "55P03" | "57014" => StoreError::Conflict,
         // Serialization failures and deadlocks.
         _ if code.starts_with("40") => StoreError::Conflict,
-        // Switched to read only: the primary is elsewhere now. Timeouts of idle transactions.
-        "25006" | "25P03" | "25P04" => StoreError::Unavailable,
+        // Switched to read only: the primary is elsewhere now.
+        "25006" => StoreError::Unavailable,
         // Connections, credentials, no such database, resources, operators, the system.
         _ if ["08", "28", "3D", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
             StoreError::Unavailable

@@ -38,11 +38,14 @@ const READER_CACHE_KIB: &str = "-8192";
 /// goes through the log whole.
 const PAGE_BYTES: u32 = 2048;
 
-/// How often the write-ahead log is folded into the file.
-const FOLD_INTERVAL: Duration = Duration::from_millis(250);
+/// How long that waits for others: it comes again soon, and whoever waits for it writes nothing.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// How often the write-ahead log is copied into the file (a checkpoint).
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The log's length, in pages, at which it is begun anew: 128 MiB. The writer waits meanwhile, for the
-/// little that isn't folded yet.
+/// little that isn't copied yet.
 const LOG_PAGES_MAX: i64 = 65_536;
 
 /// Prepared statements that a connection keeps: nine sizes of ten.
@@ -111,6 +114,7 @@ impl Sqlite {
             0 => Vec::new(),
             _ => self.readers.acquire().await?.list_applied_migrations(&table).await?,
         };
+        let applied: Vec<i64> = applied.iter().map(|it| it.version).collect();
         Migrations::between(&MIGRATIONS, &applied)
     }
 
@@ -175,25 +179,31 @@ impl Sqlite {
         Ok(SqliteWriter::new(self.connect().await?))
     }
 
-    /// See [`super::Store::maintain`]: folds the log into the file beside the writer, which would
+    /// See [`super::Store::maintain`]: copies the log into the file beside the writer, which would
     /// otherwise do it in the middle of a commit.
     pub async fn maintain(&self) {
-        let mut ticks = interval(FOLD_INTERVAL);
+        let mut ticks = interval(CHECKPOINT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = None;
         loop {
             ticks.tick().await;
-            if let Err(error) = self.fold(&mut connection).await {
-                tracing::debug!(%error, "the log can't be folded into the file now");
+            if let Err(error) = self.checkpoint(&mut connection).await {
+                tracing::debug!(%error, "there can be no checkpoint now");
                 connection = None;
             }
         }
     }
 
-    async fn fold(&self, connection: &mut Option<SqliteConnection>) -> Result<(), StoreError> {
+    async fn checkpoint(
+        &self,
+        connection: &mut Option<SqliteConnection>,
+    ) -> Result<(), StoreError> {
         let connection = match connection {
             Some(connection) => connection,
-            None => connection.insert(self.connect().await?),
+            None => {
+                let options = self.options.clone().busy_timeout(CHECKPOINT_TIMEOUT);
+                connection.insert(SqliteConnection::connect_with(&options).await?)
+            }
         };
         let (_, pages, _): (i64, i64, i64) =
             sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut *connection).await?;

@@ -73,8 +73,6 @@ impl Columns for PgQuery {
     where
         V: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType,
     {
-        let mut arguments = rows.iter().map(value).collect::<Vec<V>>();
-        arguments.shrink_to_fit();
-        self.bind(arguments)
+        self.bind(rows.iter().map(value).collect::<Vec<V>>())
     }
 }

@@ -1,6 +1,6 @@
 //! The writer: one batch at a time, from `BEGIN IMMEDIATE` to `COMMIT`.
 //!
-//! Round trips per batch, whatever its size up to 256 rows: begin, accounts, transactions by name,
+//! Statements per batch, some more for sizes between powers of two: begin, accounts, transactions by name,
 //! upsert of accounts, insert of transactions, insert of entries, commit. The other tables are read
 //! and written only when a batch has to do with them.
 
@@ -171,10 +171,13 @@ impl SqliteWriter {
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
             .execute(&mut *connection)
             .await?;
-        sqlx::query("INSERT INTO commits SELECT position, ? FROM stream")
+        let numbered = sqlx::query("INSERT INTO commits SELECT position, ? FROM stream")
             .bind(rows::written(effects))
             .execute(&mut *connection)
             .await?;
+        if numbered.rows_affected() != 1 {
+            return Err(StoreError::broken("the stream's row is not there"));
+        }
         Ok(())
     }
 }
