@@ -10,6 +10,10 @@ use token_service::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
+/// A sixth of the service's time under load went into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
