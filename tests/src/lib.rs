@@ -2,9 +2,14 @@
 
 pub mod agree;
 pub mod core;
+pub mod disk;
+pub mod follower;
+pub mod health;
 pub mod model;
 pub mod postgres;
 pub mod process;
+pub mod promises;
+pub mod proxy;
 mod rows;
 pub mod scenario;
 pub mod simulator;

@@ -3,6 +3,7 @@
 use crate::postgres;
 use proto::v1::token_service_client::TokenServiceClient;
 use std::{
+    env,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -73,6 +74,19 @@ impl Process {
         TokenServiceClient::new(endpoint.connect().await.expect("it answers"))
     }
 
+    /// The most memory that it has ever used, in KiB.
+    ///
+    /// # Panics
+    /// Where `/proc` doesn't tell.
+    #[must_use]
+    pub fn memory_peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid));
+        let status = status.expect("it runs, on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|it| it.split_whitespace().next()).and_then(|it| it.parse().ok());
+        peak.expect("a number of KiB")
+    }
+
     /// Ends it between any two instructions.
     ///
     /// # Panics
@@ -114,12 +128,21 @@ pub fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> O
 pub fn executable() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
+        // What cargo tells this test about itself would make other builds' scripts run again, and
+        // with them half of the dependencies.
+        let ours =
+            |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let ours = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours);
+        let mut build = Command::new(env!("CARGO"));
+        ours.for_each(|name| {
+            build.env_remove(name);
+        });
+        let built = build
             .args(["build", "--quiet", "--locked", "--package", "token-service"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status();
         assert!(built.expect("cargo runs").success(), "token-service can be built");
-        let this = std::env::current_exe().expect("this test has a path");
+        let this = env::current_exe().expect("this test has a path");
         let profile = this.ancestors().nth(2).expect("it is in the target folder");
         profile.join("token-service")
     })
@@ -164,6 +187,12 @@ impl Home {
     pub fn at(url: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { url: url.to_owned(), _database: None, folder }
+    }
+
+    /// Where the files are that services keep beside their database.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The database.

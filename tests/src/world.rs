@@ -17,6 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 use tempfile::TempDir;
 use token_service::{
@@ -41,6 +42,9 @@ pub struct World {
     _folder: TempDir,
 }
 
+/// So long that the sweeper sleeps: what lapses is posted by the commands that meet it.
+const NEVER: Duration = Duration::from_secs(3_600);
+
 /// What a server keeps its ledger in.
 #[derive(Clone, Copy, Debug)]
 pub enum On {
@@ -54,13 +58,13 @@ pub enum On {
 ///
 /// # Panics
 /// If they make no sense.
-fn config(database: &str, folder: &Path) -> Config {
+fn config(database: &str, folder: &Path, sweep_interval: Duration) -> Config {
     let arguments = [
         "token-service".to_owned(),
         "--listen=127.0.0.1:0".to_owned(),
         format!("--database={database}"),
         format!("--chain-key-file={}", folder.join("keys").display()),
-        "--sweep-interval-ms=3600000".to_owned(),
+        format!("--sweep-interval-ms={}", sweep_interval.as_millis()),
         // Nobody asks for it here, and it takes longest to come up.
         "--reflection=off".to_owned(),
     ];
@@ -71,7 +75,7 @@ fn config(database: &str, folder: &Path) -> Config {
 /// A database with the ledger's tables and nothing in them.
 async fn migrated() -> postgres::Database {
     let migrate = async |url: String| {
-        let store = Store::open(&config(&url, Path::new(""))).await.expect("a store");
+        let store = Store::open(&config(&url, Path::new(""), NEVER)).await.expect("a store");
         store.migrate().await.expect("tables");
     };
     postgres::database_like("ledger", migrate).await
@@ -84,6 +88,14 @@ impl World {
     /// # Panics
     /// If it doesn't come up.
     pub async fn start(catalog: &Catalog, on: On) -> Self {
+        Self::start_sweeping(catalog, on, NEVER).await
+    }
+
+    /// The same, with a sweeper that looks every so often what is due by the test's clock.
+    ///
+    /// # Panics
+    /// If it doesn't come up.
+    pub async fn start_sweeping(catalog: &Catalog, on: On, interval: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let database = match on {
             On::Sqlite => None,
@@ -93,7 +105,7 @@ impl World {
             None => format!("sqlite:{}", folder.path().join("ledger.db").display()),
             Some(database) => database.url().to_owned(),
         };
-        let config = config(&url, folder.path());
+        let config = config(&url, folder.path(), interval);
         let clock = Arc::new(AtomicI64::new(0));
         let manual = Clock::Manual(Arc::clone(&clock));
         let running = serve::start_under(catalog.clone(), &config, manual).await;
@@ -112,14 +124,21 @@ impl World {
     /// # Panics
     /// If it can't be reached.
     pub async fn wire(catalog: &Catalog, on: On) -> Wire {
-        let world = Self::start(catalog, on).await;
-        let endpoint = Endpoint::from_shared(format!("http://{}", world.running.address));
+        Self::start(catalog, on).await.into_wire().await
+    }
+
+    /// This server, asked across the wire.
+    ///
+    /// # Panics
+    /// If it can't be reached.
+    pub async fn into_wire(self) -> Wire {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.running.address));
         let channel = endpoint.expect("an address").tcp_nodelay(true).connect().await;
         let channel = channel.expect("it answers");
         Wire {
             token: TokenServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel),
-            world,
+            world: self,
         }
     }
 
@@ -150,6 +169,14 @@ pub struct Wire {
     token: TokenServiceClient<Channel>,
     admin: AdminServiceClient<Channel>,
     world: World,
+}
+
+impl Wire {
+    /// What asks it, for streams.
+    #[must_use]
+    pub fn client(&self) -> &TokenServiceClient<Channel> {
+        &self.token
+    }
 }
 
 macro_rules! answers {

@@ -152,6 +152,26 @@ impl Server {
         }
     }
 
+    /// Waits until it answers, and starts it if it has ended by itself, as it does when it can't
+    /// write its log.
+    ///
+    /// # Panics
+    /// If it doesn't come up, with the end of its log.
+    pub async fn recover(&mut self) {
+        let since = Instant::now();
+        while PgConnection::connect(&self.url).await.is_err() {
+            assert!(
+                since.elapsed() < PATIENCE,
+                "PostgreSQL doesn't recover:\n{}",
+                tail(&self.log())
+            );
+            if self.folder.join("ended").exists() {
+                self.restart().await;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     /// Ends all sessions but the one that does it; how many there were.
     ///
     /// # Panics
