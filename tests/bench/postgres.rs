@@ -1,9 +1,9 @@
 //! The PostgreSQL server that everything is measured on, and databases of our own in it.
 
 use crate::process::{family_cpu, parent_of};
+use ::tests::postgres::{Options, Server};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use std::{error::Error, time::Duration};
-use tests::postgres::{Options, Server};
 
 /// What our databases' names begin with; what is called so is dropped without asking.
 const PREFIX: &str = "token_bench_";

@@ -67,7 +67,8 @@ impl Database for Connections {
     fn writer(&self) -> Answer<'_, Box<dyn Session>> {
         Box::pin(async {
             let session = Connection::connect(&self.world, self.replica).await?;
-            Ok(Box::new(session) as Box<dyn Session>)
+            let session: Box<dyn Session> = Box::new(session);
+            Ok(session)
         })
     }
 

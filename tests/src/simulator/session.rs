@@ -110,11 +110,13 @@ impl Session for Connection {
 
     fn rollback(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
-            self.meet(Step::Rollback).await?;
+            // Decided under the locks, which no time has passed since: whether the connection
+            // outlives the question changes nothing.
             if let Some(batch) = self.batch.take() {
                 let verdict = self.world.lock().judge.rolls_back(&batch);
                 self.world.judge(verdict);
             }
+            self.meet(Step::Rollback).await?;
             self.release();
             self.meet(Step::Rollback).await
         })

@@ -113,7 +113,7 @@ pub enum Database {
 /// Where a PostgreSQL database is, and who asks.
 #[derive(Clone)]
 pub struct PostgresUrl {
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     /// The URL, with [`Secret::MASK`] for its password.
     masked: String,
 }
@@ -121,7 +121,7 @@ pub struct PostgresUrl {
 impl PostgresUrl {
     /// What to connect with.
     pub fn options(&self) -> PgConnectOptions {
-        self.options.clone()
+        (*self.options).clone()
     }
 }
 
@@ -155,7 +155,7 @@ impl FromStr for PostgresUrl {
         let options = PgConnectOptions::from_str(url).map_err(
             |_| "give postgres://USER:PASSWORD@HOST:PORT/DATABASE, escaped as in any URL",
         )?;
-        Ok(Self { options, masked })
+        Ok(Self { options: Box::new(options), masked })
     }
 }
 
