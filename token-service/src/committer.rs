@@ -31,7 +31,11 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot},
+    sync::{
+        OwnedSemaphorePermit, Semaphore, TryAcquireError,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -74,6 +78,8 @@ pub struct Committer {
     watches: Watches,
     trouble: Trouble,
 }
+
+type Outcomes = oneshot::Receiver<Result<Vec<Outcome>, Failure>>;
 
 /// A job and whoever waits for it.
 #[derive(Debug)]
@@ -119,12 +125,21 @@ impl Committer {
         (Self { lanes: lanes.into(), room, closed, watches, trouble }, task)
     }
 
-    /// Submits a job and waits for its outcomes, one per command (fewer for an atomic job that was
-    /// refused). The job goes on if the caller doesn't wait.
+    /// Submits a job, at once; what it returns waits for the outcomes, one per command (fewer for an
+    /// atomic job that was refused). The job goes on if the caller doesn't wait. Whoever waits holds a
+    /// receiver, not the job: there are thousands of them, and they are moved about.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn submit(&self, job: Job) -> Result<Vec<Outcome>, Failure> {
+    pub fn submit(
+        &self,
+        job: Job,
+    ) -> impl Future<Output = Result<Vec<Outcome>, Failure>> + Send + use<> {
+        let outcomes = self.enqueue(job);
+        async { outcomes?.await.unwrap_or(Err(Failure::Internal)) }
+    }
+
+    fn enqueue(&self, job: Job) -> Result<Outcomes, Failure> {
         let commands = u32::try_from(job.commands.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(commands);
         let room = room.map_err(|full| match full {
@@ -135,8 +150,12 @@ impl Committer {
         let waiting = Waiting { answer, span: Span::current(), _room: room };
         let submission = Submission { job, waiting };
         let lane = self.lane(&submission.job).ok_or(Failure::Internal)?;
-        lane.send(submission).await.map_err(|_| Failure::Draining)?;
-        outcomes.await.unwrap_or(Err(Failure::Internal))
+        // A lane has room for whatever `room` lets in.
+        lane.try_send(submission).map_err(|refused| match refused {
+            TrySendError::Full(_) => Failure::Overloaded,
+            TrySendError::Closed(_) => Failure::Draining,
+        })?;
+        Ok(outcomes)
     }
 
     /// By its first account, so that one account's commands meet in one batch. A job may touch

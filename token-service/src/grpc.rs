@@ -80,9 +80,11 @@ impl Api {
 
     /// A request that is one command.
     async fn ask<R: Ask>(&self, request: R) -> Result<R::Answer, Error> {
-        let receipt = match convert::command(&request, &self.catalog, ACTOR) {
-            Ok(command) => self.run(command, R::METHOD, request.mode()).await?,
-            Err(refused) => self.replay(&request).await?.ok_or(refused)?,
+        let command = convert::command(&request, &self.catalog, ACTOR);
+        let submitted = command.map(|command| self.run(command, R::METHOD, request.mode()));
+        let receipt = match submitted {
+            Ok(receipt) => receipt.await?,
+            Err(refused) => Box::pin(self.replay(&request)).await?.ok_or(refused)?,
         };
         Ok(request.answer(&receipt, &self.catalog))
     }
@@ -102,15 +104,23 @@ impl Api {
     }
 
     /// One command of `method`.
-    async fn run(&self, command: Command, method: &str, mode: Mode) -> Result<Receipt, Error> {
-        let outcomes = self.submit(Job { commands: vec![command], mode }).await?;
-        let outcome = outcomes.into_iter().next();
-        let outcome = outcome.ok_or_else(|| status::failed(&Failure::Internal))?;
-        outcome.map_err(|rejection| self.refused(&rejection, method))
+    fn run<'a>(
+        &'a self,
+        command: Command,
+        method: &'a str,
+        mode: Mode,
+    ) -> impl Future<Output = Result<Receipt, Error>> + Send + use<'a> {
+        let outcomes = self.submit(Job { commands: vec![command], mode });
+        async move {
+            let outcome = outcomes.await?.into_iter().next();
+            let outcome = outcome.ok_or_else(|| status::failed(&Failure::Internal))?;
+            outcome.map_err(|rejection| self.refused(&rejection, method))
+        }
     }
 
-    async fn submit(&self, job: Job) -> Result<Vec<Outcome>, Error> {
-        self.committer.submit(job).await.map_err(|failure| status::failed(&failure))
+    fn submit(&self, job: Job) -> impl Future<Output = Result<Vec<Outcome>, Error>> + Send + use<> {
+        let outcomes = self.committer.submit(job);
+        async { outcomes.await.map_err(|failure| status::failed(&failure)) }
     }
 
     fn refused(&self, rejection: &Rejection, method: &str) -> Error {
