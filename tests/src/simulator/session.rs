@@ -110,13 +110,11 @@ impl Session for Connection {
 
     fn rollback(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
-            // Decided under the locks, which no time has passed since: whether the connection
-            // outlives the question changes nothing.
+            self.meet(Step::Rollback).await?;
             if let Some(batch) = self.batch.take() {
                 let verdict = self.world.lock().judge.rolls_back(&batch);
                 self.world.judge(verdict);
             }
-            self.meet(Step::Rollback).await?;
             self.release();
             self.meet(Step::Rollback).await
         })

@@ -186,7 +186,9 @@ impl Batcher {
             let state = writer.load(&needs, tips_since).await?;
             let state = self.stale.instead_of(state, &needs);
             if let Some(committed) = self.in_doubt.take_if(|doubt| doubt.effects.are_in(&state)) {
-                return Ok(self.answer(undone(writer).await, committed));
+                // It is there, whatever becomes of the connection now.
+                let writer = writer.rollback().await.is_ok().then_some(writer);
+                return Ok(self.answer(writer, committed));
             }
             match self.apply(jobs, state, now)? {
                 Err(more) => {
@@ -196,7 +198,9 @@ impl Batcher {
                     }
                 }
                 Ok(applied) if applied.effects.is_empty() => {
-                    return Ok(self.answer(undone(writer).await, applied));
+                    // Its locks were held to the end: nothing has changed since it was decided.
+                    writer.rollback().await?;
+                    return Ok(self.answer(Some(writer), applied));
                 }
                 Ok(applied) => {
                     writer.persist(&applied.effects).await?;
@@ -242,10 +246,4 @@ impl Batcher {
             Err(_) => Err(StoreError::broken("the core came upon something impossible")),
         }
     }
-}
-
-/// The writer, if it can be used again: that there was nothing to commit is no less true if the
-/// connection is lost now.
-async fn undone(mut writer: Writer) -> Option<Writer> {
-    writer.rollback().await.is_ok().then_some(writer)
 }
