@@ -87,18 +87,6 @@ impl Effects {
         effects
     }
 
-    /// Whether these very transactions, all of them, are among the loaded ones: so whoever doesn't
-    /// know whether they were committed finds out. One of them alone proves nothing: somebody else may
-    /// have done the same at what, by the account's time, was the same moment.
-    #[must_use]
-    pub fn are_in(&self, state: &State) -> bool {
-        let is_in = |ours: &Arc<Transaction>| {
-            let there = state.transactions.get(&ours.name()).flatten();
-            there.is_some_and(|there| there.own().chain == ours.own().chain)
-        };
-        !self.transactions.is_empty() && self.transactions.iter().all(is_in)
-    }
-
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::{
     account::Account,
+    apply::{Outcome, Receipt},
     footprint::Footprint,
     grant::Grant,
     hold::Hold,
@@ -239,6 +240,17 @@ impl State {
         needs.reversals.iter().for_each(|it| state.reversals.load(it.clone(), None));
         needs.clawbacks.iter().for_each(|it| state.clawbacks.load(it.clone(), None));
         state
+    }
+
+    /// Whether the transaction that this outcome made, link by link the same, is among the loaded ones:
+    /// so whoever doesn't know whether it was committed finds out.
+    #[must_use]
+    pub fn has_done(&self, outcome: &Outcome) -> bool {
+        let Ok(Receipt { transaction: Some(ours), replayed: false, .. }) = outcome else {
+            return false;
+        };
+        let there = self.transactions.get(&ours.name()).flatten();
+        there.is_some_and(|there| there.own().chain == ours.own().chain)
     }
 
     /// From here on everything can be undone.

@@ -10,6 +10,7 @@ use ledger::{
     planted::{self, Bug},
 };
 use std::{
+    borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -38,11 +39,18 @@ pub(super) struct Batcher {
     watches: Watches,
     trouble: Trouble,
     /// What was about to be committed when the connection was lost: nobody knows whether it was.
-    in_doubt: Option<Applied>,
+    in_doubt: Option<Doubt>,
+    /// Per job of the batch: its answers, if it turned out that it had been.
+    known: Vec<Option<Vec<Outcome>>>,
     stale: Stale,
 }
 
-type Answers = Vec<Vec<Outcome>>;
+/// A commit whose answer was lost.
+struct Doubt {
+    /// Which jobs of the batch it was for.
+    jobs: Vec<usize>,
+    applied: Applied,
+}
 
 /// Why jobs weren't committed.
 enum Broke {
@@ -72,6 +80,7 @@ impl Batcher {
             watches,
             trouble,
             in_doubt: None,
+            known: Vec::new(),
             stale: Stale::default(),
         }
     }
@@ -83,53 +92,41 @@ impl Batcher {
         while let Some(batch) = stack.pop() {
             let (jobs, waiting): (Vec<Job>, Vec<_>) =
                 batch.into_iter().map(|it| (it.job, it.waiting)).unzip();
-            match self.run(&jobs).await {
-                Ok(answers) => {
-                    for (waiting, outcomes) in waiting.into_iter().zip(answers) {
-                        // Whoever asked may be gone; what was done is done.
-                        drop(waiting.answer.send(Ok(outcomes)));
-                    }
+            let done = self.run(&jobs).await;
+            let mut rest = Vec::new();
+            for ((job, waiting), known) in jobs.into_iter().zip(waiting).zip(self.known.drain(..)) {
+                match known {
+                    // Whoever asked may be gone; what was done is done.
+                    Some(outcomes) => drop(waiting.answer.send(Ok(outcomes))),
+                    None => rest.push(Submission { job, waiting }),
                 }
-                Err(Broke::Jobs(cause) | Broke::Contended(cause)) if jobs.len() > 1 => {
-                    tracing::warn!(jobs = jobs.len(), %cause, "a batch can't be committed: halving");
-                    let middle = jobs.len() / 2;
-                    let mut first: Vec<_> = jobs
-                        .into_iter()
-                        .zip(waiting)
-                        .map(|(job, waiting)| Submission { job, waiting })
-                        .collect();
-                    stack.push(first.split_off(middle));
-                    stack.push(first);
+            }
+            match done {
+                Ok(()) => {}
+                Err(Broke::Jobs(cause) | Broke::Contended(cause)) if rest.len() > 1 => {
+                    tracing::warn!(jobs = rest.len(), %cause, "a batch can't be committed: halving");
+                    stack.push(rest.split_off(rest.len() / 2));
+                    stack.push(rest);
                 }
-                Err(broke) => {
-                    for waiting in waiting {
-                        let failure = match &broke {
-                            Broke::Database | Broke::Contended(_) => Failure::StoreUnavailable,
-                            Broke::Jobs(cause) => {
-                                let span = &waiting.span;
-                                tracing::error!(parent: span, %cause, "a job can't be committed");
-                                Failure::Internal
-                            }
-                        };
-                        drop(waiting.answer.send(Err(failure)));
-                    }
-                }
+                Err(broke) => fail(rest, &broke),
             }
         }
     }
 
-    /// Runs the jobs until they are committed, or for as often as makes sense.
-    async fn run(&mut self, jobs: &[Job]) -> Result<Answers, Broke> {
+    /// Runs the jobs until they are committed, or for as often as makes sense. What is known then of
+    /// each is in `known`.
+    async fn run(&mut self, jobs: &[Job]) -> Result<(), Broke> {
         self.in_doubt = None;
+        self.known = vec![None; jobs.len()];
         self.stale = Stale::default();
         let mut backoff = BACKOFF_FIRST;
         let mut broke = Broke::Database;
         for attempt in 1..=TRIES_MAX {
             let tried = timeout(TRY_TIMEOUT, self.attempt(jobs)).await;
             match tried.unwrap_or_else(|late| Err(StoreError::Unavailable(late.into()))) {
-                Ok(answers) => {
+                Ok(()) => {
                     self.trouble.tell(false);
-                    return Ok(answers);
+                    return Ok(());
                 }
                 Err(StoreError::Broken(cause)) => {
                     self.writer = None;
@@ -167,30 +164,41 @@ impl Batcher {
         Err(broke)
     }
 
-    async fn attempt(&mut self, jobs: &[Job]) -> Result<Answers, StoreError> {
+    async fn attempt(&mut self, jobs: &[Job]) -> Result<(), StoreError> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.store.writer().await?,
         };
-        let mut needs = footprint(jobs);
+        let (mut numbers, mut open) = self.open(jobs);
+        let mut needs = footprint(&open);
         if let Some(doubt) = &self.in_doubt {
-            needs.transactions.extend(doubt.effects.transactions.iter().map(|it| it.name()));
+            needs
+                .transactions
+                .extend(doubt.applied.effects.transactions.iter().map(|it| it.name()));
         }
         // Ends: every pass loads more rows than the one before, and there are only so many.
         loop {
             writer.begin().await?;
             let now = self.clock.now();
             #[cfg(feature = "simulator")]
-            writer.witness(jobs, now);
+            writer.witness(&open, now);
             let tips_since = now.days_before(self.policy.maturity_days);
             let state = writer.load(&needs, tips_since).await?;
             let state = self.stale.instead_of(state, &needs);
-            if let Some(committed) = self.in_doubt.take_if(|doubt| doubt.effects.are_in(&state)) {
-                // It is there, whatever becomes of the connection now.
-                let writer = writer.rollback().await.is_ok().then_some(writer);
-                return Ok(self.answer(writer, committed));
+            if let Some(doubt) = self.in_doubt.take()
+                && self.resolve(doubt, &state)
+            {
+                // They are there. The others are decided anew.
+                writer.rollback().await?;
+                (numbers, open) = self.open(jobs);
+                if open.is_empty() {
+                    self.writer = Some(writer);
+                    return Ok(());
+                }
+                needs = footprint(&open);
+                continue;
             }
-            match self.apply(jobs, state, now)? {
+            match self.apply(&open, state, now)? {
                 Err(more) => {
                     writer.rollback().await?;
                     if !needs.extend(*more) {
@@ -200,7 +208,9 @@ impl Batcher {
                 Ok(applied) if applied.effects.is_empty() => {
                     // Its locks were held to the end: nothing has changed since it was decided.
                     writer.rollback().await?;
-                    return Ok(self.answer(Some(writer), applied));
+                    self.writer = Some(writer);
+                    self.answer(&numbers, applied);
+                    return Ok(());
                 }
                 Ok(applied) => {
                     writer.persist(&applied.effects).await?;
@@ -209,23 +219,60 @@ impl Batcher {
                     }
                     // Put aside before the commit: if its answer is lost, or late, this is the
                     // question that is asked next.
-                    self.in_doubt = Some(applied);
+                    self.in_doubt = Some(Doubt { jobs: numbers.clone(), applied });
                     let done = writer.commit().await;
                     if !planted::is(Bug::ReplyBeforeCommit) {
                         done?;
                     }
-                    let committed = self.in_doubt.take().expect("nobody else takes it");
-                    return Ok(self.answer(Some(writer), committed));
+                    self.writer = Some(writer);
+                    let doubt = self.in_doubt.take().expect("nobody else takes it");
+                    self.answer(&numbers, doubt.applied);
+                    return Ok(());
                 }
             }
         }
     }
 
+    /// The jobs of which nothing is known yet, and their numbers.
+    fn open<'j>(&self, jobs: &'j [Job]) -> (Vec<usize>, Cow<'j, [Job]>) {
+        let numbers = (0..jobs.len()).filter(|n| self.known.get(*n).is_none_or(Option::is_none));
+        let numbers: Vec<usize> = numbers.collect();
+        if numbers.len() == jobs.len() {
+            return (numbers, Cow::Borrowed(jobs));
+        }
+        let open = numbers.iter().filter_map(|n| jobs.get(*n).cloned()).collect();
+        (numbers, Cow::Owned(open))
+    }
+
+    /// Looks for what a lost commit would have written: a job is known if all that it did is there.
+    /// Others are not, though what preceded them (a lapse) may be: anybody could have posted that.
+    /// Whether any is known now.
+    fn resolve(&mut self, doubt: Doubt, state: &State) -> bool {
+        let mut any = false;
+        for (number, outcomes) in doubt.jobs.into_iter().zip(doubt.applied.outcomes) {
+            if !outcomes.is_empty()
+                && outcomes.iter().all(|outcome| state.has_done(outcome))
+                && let Some(known) = self.known.get_mut(number)
+            {
+                *known = Some(outcomes);
+                any = true;
+            }
+        }
+        if any {
+            let changed = doubt.applied.effects.all_accounts().map(|account| &account.id);
+            self.watches.tell(changed);
+        }
+        any
+    }
+
     /// What is durable is told.
-    fn answer(&mut self, writer: Option<Writer>, applied: Applied) -> Answers {
-        self.writer = writer;
+    fn answer(&mut self, numbers: &[usize], applied: Applied) {
         self.watches.tell(applied.effects.all_accounts().map(|account| &account.id));
-        applied.outcomes
+        for (number, outcomes) in numbers.iter().zip(applied.outcomes) {
+            if let Some(known) = self.known.get_mut(*number) {
+                *known = Some(outcomes);
+            }
+        }
     }
 
     /// Decides, and asserts the laws. What the core holds impossible is a bug of ours, and must
@@ -245,5 +292,19 @@ impl Batcher {
             Ok(Err(needs)) => Ok(Err(needs)),
             Err(_) => Err(StoreError::broken("the core came upon something impossible")),
         }
+    }
+}
+
+/// Tells everybody whose job wasn't committed why.
+fn fail(rest: Vec<Submission>, broke: &Broke) {
+    for Submission { waiting, .. } in rest {
+        let failure = match broke {
+            Broke::Database | Broke::Contended(_) => Failure::StoreUnavailable,
+            Broke::Jobs(cause) => {
+                tracing::error!(parent: &waiting.span, %cause, "a job can't be committed");
+                Failure::Internal
+            }
+        };
+        drop(waiting.answer.send(Err(failure)));
     }
 }
