@@ -8,6 +8,7 @@ use crate::{clock::Clock, committer::Committer, store::Store};
 use futures::future::join_all;
 use ledger::{AccountId, Act, Command, Fingerprint, Job, Mode, Note};
 use std::time::Duration;
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
 /// Accounts swept at once.
@@ -21,7 +22,7 @@ pub async fn run(
     interval: Duration,
     stop: CancellationToken,
 ) {
-    let mut ticks = tokio::time::interval(interval);
+    let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
