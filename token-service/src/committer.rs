@@ -23,13 +23,10 @@ mod watch;
 pub use trouble::Trouble;
 pub use watch::{Watch, Watches};
 
-use crate::{clock::Clock, store::Store};
+use crate::{clock::Clock, lanes, store::Store};
 use batch::Batcher;
 use ledger::{AccountId, ChainKey, Job, Outcome, Policy};
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
-};
+use std::sync::Arc;
 use tokio::{
     sync::{
         OwnedSemaphorePermit, Semaphore, TryAcquireError,
@@ -149,22 +146,16 @@ impl Committer {
         let (answer, outcomes) = oneshot::channel();
         let waiting = Waiting { answer, span: Span::current(), _room: room };
         let submission = Submission { job, waiting };
-        let lane = self.lane(&submission.job).ok_or(Failure::Internal)?;
+        // By its first account. A job may touch others too: the locks of their rows keep lanes apart,
+        // as they do processes.
+        let first = submission.job.commands.first().ok_or(Failure::Internal)?;
+        let lane = lanes::of(&self.lanes, &first.account).ok_or(Failure::Internal)?;
         // A lane has room for whatever `room` lets in.
         lane.try_send(submission).map_err(|refused| match refused {
             TrySendError::Full(_) => Failure::Overloaded,
             TrySendError::Closed(_) => Failure::Draining,
         })?;
         Ok(outcomes)
-    }
-
-    /// By its first account, so that one account's commands meet in one batch. A job may touch
-    /// others too: the locks of their rows keep lanes apart, as they do processes.
-    fn lane(&self, job: &Job) -> Option<&mpsc::Sender<Submission>> {
-        let mut hasher = DefaultHasher::new();
-        job.commands.first().map(|command| &command.account).hash(&mut hasher);
-        let number = hasher.finish() % u64::try_from(self.lanes.len()).ok()?.max(1);
-        self.lanes.get(usize::try_from(number).ok()?)
     }
 
     /// Follows one account.

@@ -11,6 +11,7 @@ pub mod events;
 pub mod grpc;
 pub mod health;
 pub mod keys;
+mod lanes;
 pub mod policy;
 pub mod reader;
 pub mod serve;

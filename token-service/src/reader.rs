@@ -4,13 +4,12 @@
 //! caller waits for nobody, and a thousand share a few round trips. A row is read after it was asked
 //! for, never before, so whoever has just written sees what they wrote.
 
-use crate::store::{Store, StoreError};
-use ledger::{Account, AccountId};
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
+use crate::{
+    lanes,
+    store::{Store, StoreError},
 };
+use ledger::{Account, AccountId};
+use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -51,12 +50,9 @@ impl Reader {
     /// If it can't be read.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Arc<Account>>, StoreError> {
         let gone = || StoreError::Unavailable("the reader has ended".into());
-        // The same account by the same task: then those who ask for it together share its row.
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let number = usize::try_from(hasher.finish() % 1_024).unwrap_or(0) % self.queues.len();
         let (answer, row) = oneshot::channel();
-        let queue = self.queues.get(number).ok_or_else(gone)?;
+        // The same account by the same task: then those who ask for it together share its row.
+        let queue = lanes::of(&self.queues, id).ok_or_else(gone)?;
         queue.send((id.clone(), answer)).await.map_err(|_| gone())?;
         row.await.map_err(|_| gone())?
     }

@@ -20,7 +20,7 @@ use ledger::{
     Name, State, Time, Transaction, TransactionId, TransactionType,
 };
 use sqlx::{migrate::Migrator, postgres::PgDatabaseError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Why the store couldn't do it.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,23 @@ impl Commit {
     }
 }
 
+/// The transactions of these entries in the order asked for, from those found in any.
+fn in_order(
+    ids: &[EntryId],
+    found: impl Iterator<Item = Result<Transaction, StoreError>>,
+) -> Result<Vec<Transaction>, StoreError> {
+    let mut by_entry = HashMap::with_capacity(ids.len());
+    for transaction in found {
+        let transaction = transaction?;
+        let entry = transaction.own();
+        by_entry.insert((entry.account.clone(), entry.sequence), transaction);
+    }
+    let missing = |(account, sequence): &EntryId| {
+        StoreError::broken(format!("entry {sequence} of {account} is not there"))
+    };
+    ids.iter().map(|id| by_entry.remove(id).ok_or_else(|| missing(id))).collect()
+}
+
 impl Migrations {
     /// Those of `all` that are not yet `applied`.
     fn between(all: &Migrator, applied: &[i64]) -> Result<Self, StoreError> {
@@ -294,15 +311,8 @@ impl Store {
         either!(self.ping())
     }
 
-    /// The account's row, without what is due but not yet posted, and without what was spilled.
-    ///
-    /// # Errors
-    /// If it can't be read.
-    pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        Ok(self.accounts(std::slice::from_ref(id)).await?.pop())
-    }
-
-    /// The rows of those accounts that exist, by id.
+    /// The rows of those accounts that exist, by id, without what is due but not yet posted, and without
+    /// what was spilled.
     ///
     /// # Errors
     /// If they can't be read.
@@ -396,9 +406,7 @@ impl Store {
     ) -> Result<Option<Balance>, StoreError> {
         either!(self.balance_at(account, at))
     }
-}
 
-impl Store {
     /// Where the stream of entries stands.
     ///
     /// # Errors

@@ -174,7 +174,7 @@ async fn look(world: &Arc<World>, replica: usize, account: &AccountId, last: &mu
         state.replicas[replica].store.clone()
     };
     let seen = loop {
-        match store.account(account).await {
+        match store.accounts(std::slice::from_ref(account)).await.map(|mut rows| rows.pop()) {
             Ok(Some(seen)) => break seen,
             Ok(None) => return,
             // Whoever follows asks again.

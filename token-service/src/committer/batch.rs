@@ -209,7 +209,7 @@ impl Batcher {
                     // Its locks were held to the end: nothing has changed since it was decided.
                     writer.rollback().await?;
                     self.writer = Some(writer);
-                    self.answer(&numbers, applied);
+                    self.answer(numbers, applied);
                     return Ok(());
                 }
                 Ok(applied) => {
@@ -219,14 +219,14 @@ impl Batcher {
                     }
                     // Put aside before the commit: if its answer is lost, or late, this is the
                     // question that is asked next.
-                    self.in_doubt = Some(Doubt { jobs: numbers.clone(), applied });
+                    self.in_doubt = Some(Doubt { jobs: numbers, applied });
                     let done = writer.commit().await;
                     if !planted::is(Bug::ReplyBeforeCommit) {
                         done?;
                     }
                     self.writer = Some(writer);
-                    let doubt = self.in_doubt.take().expect("nobody else takes it");
-                    self.answer(&numbers, doubt.applied);
+                    let done = self.in_doubt.take().expect("nobody else takes it");
+                    self.answer(done.jobs, done.applied);
                     return Ok(());
                 }
             }
@@ -266,10 +266,10 @@ impl Batcher {
     }
 
     /// What is durable is told.
-    fn answer(&mut self, numbers: &[usize], applied: Applied) {
+    fn answer(&mut self, numbers: Vec<usize>, applied: Applied) {
         self.watches.tell(applied.effects.all_accounts().map(|account| &account.id));
-        for (number, outcomes) in numbers.iter().zip(applied.outcomes) {
-            if let Some(known) = self.known.get_mut(*number) {
+        for (number, outcomes) in numbers.into_iter().zip(applied.outcomes) {
+            if let Some(known) = self.known.get_mut(number) {
                 *known = Some(outcomes);
             }
         }

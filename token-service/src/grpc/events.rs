@@ -78,12 +78,9 @@ impl Api {
         let (api, entries) = (self.clone(), VecDeque::new());
         let follower =
             Follower { api, account, epoch, position, silent: 0, changes, entries, answers };
-        let events = stream::unfold(Some(follower), |follower| async {
-            let mut follower = follower?;
-            match follower.next().await {
-                Ok(event) => Some((Ok(event), Some(follower))),
-                Err(error) => Some((Err(Status::from(error)), None)),
-            }
+        let events = stream::try_unfold(follower, |mut follower| async {
+            let event = follower.next().await.map_err(Status::from)?;
+            Ok(Some((event, follower)))
         });
         Ok(events.boxed())
     }

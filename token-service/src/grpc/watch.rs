@@ -38,12 +38,9 @@ impl Api {
         // Following begins before the first read: what changes in between is not lost.
         let changes = self.committer.watch(&account);
         let follower = Follower { api: self.clone(), account, changes, last: None, due: None };
-        let states = stream::unfold(Some(follower), |follower| async {
-            let mut follower = follower?;
-            match follower.next().await {
-                Ok(state) => Some((Ok(state), Some(follower))),
-                Err(error) => Some((Err(Status::from(error)), None)),
-            }
+        let states = stream::try_unfold(follower, |mut follower| async {
+            let state = follower.next().await.map_err(Status::from)?;
+            Ok(Some((state, follower)))
         });
         Ok(states.boxed())
     }

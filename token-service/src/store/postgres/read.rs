@@ -2,7 +2,7 @@
 
 use super::columns::{Columns, PgQuery};
 use crate::store::{
-    Commit, Position, StoreError, TransactionQuery, Usage,
+    Commit, Position, StoreError, TransactionQuery, Usage, in_order,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
         from_json, name, to_json, uuid,
@@ -247,16 +247,7 @@ impl<'c> Reader<'c> {
         let query = self.query(&POSTED).column(ids, |(account, _)| account.as_str());
         let query = query.column(ids, |(_, sequence)| *sequence);
         let rows = self.rows(query).await?;
-        let mut found = HashMap::with_capacity(ids.len());
-        for row in &rows {
-            let transaction: Transaction = PostedRow::from_row(row)?.try_into()?;
-            let entry = transaction.own();
-            found.insert((entry.account.clone(), entry.sequence), transaction);
-        }
-        let missing = |(account, sequence): &EntryId| {
-            StoreError::broken(format!("entry {sequence} of {account} is not there"))
-        };
-        ids.iter().map(|id| found.remove(id).ok_or_else(|| missing(id))).collect()
+        in_order(ids, rows.iter().map(|row| PostedRow::from_row(row)?.try_into()))
     }
 
     pub(super) async fn bodies<T: DeserializeOwned>(
@@ -269,13 +260,7 @@ impl<'c> Reader<'c> {
         }
         let names: Vec<&Name> = names.iter().collect();
         let query = named(self.query(select), &names);
-        let rows = self.rows(query).await?;
-        let bodies = rows.iter().map(|row| {
-            let (account, id, body): (&str, Uuid, &str) =
-                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            Ok((name(account, id), from_json("body", body)?))
-        });
-        bodies.collect()
+        named_bodies(&self.rows(query).await?)
     }
 
     pub(super) async fn reversals(
@@ -306,12 +291,7 @@ impl<'c> Reader<'c> {
         }
         let accounts: Vec<&AccountId> = accounts.iter().collect();
         let query = self.query(SPILLED).column(&accounts, |id| id.as_str());
-        let rows = self.rows(query).await?;
-        let grants = rows.iter().map(|row| {
-            let (account, id): (&str, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-            Ok((name(account, id), from_json("grants.body", row.try_get(2)?)?))
-        });
-        grants.collect()
+        named_bodies(&self.rows(query).await?)
     }
 
     /// The account with its spilled grants: one statement sees one state of the database.
@@ -525,6 +505,16 @@ impl<'c> Reader<'c> {
 
 fn accounts(rows: &[PgRow]) -> Result<Vec<Account>, StoreError> {
     rows.iter().map(|row| AccountRow::from_row(row)?.try_into()).collect()
+}
+
+/// Rows of account, id and body.
+fn named_bodies<T: DeserializeOwned>(rows: &[PgRow]) -> Result<Vec<(Name, T)>, StoreError> {
+    let body = |row: &PgRow| {
+        let (account, id, body): (&str, Uuid, &str) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok((name(account, id), from_json("body", body)?))
+    };
+    rows.iter().map(body).collect()
 }
 
 fn named(query: PgQuery, names: &[&Name]) -> PgQuery {

@@ -2,7 +2,7 @@
 
 use super::{Sqlite, many::Many, write::bind_name};
 use crate::store::{
-    Commit, Position, StoreError, TransactionQuery, Usage,
+    Commit, Position, StoreError, TransactionQuery, Usage, in_order,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
         from_json, name, to_json,
@@ -513,20 +513,13 @@ impl Sqlite {
 
     pub(crate) async fn posted(&self, ids: &[EntryId]) -> Result<Vec<Transaction>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        let mut found: BTreeMap<EntryId, Transaction> = BTreeMap::new();
+        let mut found = Vec::with_capacity(ids.len());
         for (statement, chunk) in POSTED.cut(ids) {
             let query = chunk.iter().fold(sqlx::query(statement), |query, (account, sequence)| {
                 query.bind(account.as_str().to_owned()).bind(*sequence)
             });
-            for row in query.fetch_all(&mut *connection).await? {
-                let transaction: Transaction = PostedRow::from_row(&row)?.try_into()?;
-                let own = transaction.own();
-                found.insert((own.account.clone(), own.sequence), transaction);
-            }
+            found.extend(query.fetch_all(&mut *connection).await?);
         }
-        let missing = |(account, sequence): &EntryId| {
-            StoreError::broken(format!("entry {sequence} of {account} is not there"))
-        };
-        ids.iter().map(|id| found.remove(id).ok_or_else(|| missing(id))).collect()
+        in_order(ids, found.iter().map(|row| PostedRow::from_row(row)?.try_into()))
     }
 }
