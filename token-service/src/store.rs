@@ -9,6 +9,7 @@
 //! The rules are never here. A store knows rows, not tokens.
 
 pub mod postgres;
+pub mod records;
 pub mod rows;
 #[cfg(feature = "simulator")]
 pub mod simulated;

@@ -137,6 +137,38 @@ CREATE TABLE ledger.chain_keys (
     check_code bytea NOT NULL CHECK (length(check_code) = 32)
 );
 
+-- Rows as they are written: a statement takes those of one table as one array. They are types of their
+-- own, so that a table can get a column while services of the version before still write.
+CREATE TYPE ledger.account_record AS (
+    account_id text COLLATE "C", status text, sequence bigint, posted bigint, held bigint,
+    due_time bigint, create_time bigint, update_time bigint, chain_key text, chain bytea, body text
+);
+CREATE TYPE ledger.transaction_record AS (
+    account_id text COLLATE "C", transaction_id uuid, idempotency_key text, type text,
+    create_time bigint, amount bigint, action text, quantity bigint, entitlement_source text,
+    entitled_quantity bigint, entitlement_period bigint, entitlement_counted bigint,
+    related_id uuid, description text, reference text, metadata text, actor text, on_behalf_of text,
+    fingerprint bytea, sequence bigint, others text
+);
+CREATE TYPE ledger.entry_record AS (
+    account_id text COLLATE "C", sequence bigint, owner_id text COLLATE "C", transaction_id uuid,
+    create_time bigint, amount bigint, held_delta bigint, balance_after bigint, held_after bigint,
+    counter_account text, split_account text, split_amount bigint, changes text, chain_key text,
+    chain bytea
+);
+CREATE TYPE ledger.grant_record AS (
+    account_id text COLLATE "C", grant_id uuid, open bigint, body text
+);
+CREATE TYPE ledger.hold_record AS (
+    account_id text COLLATE "C", hold_id uuid, state text, body text
+);
+CREATE TYPE ledger.reversal_record AS (
+    account_id text COLLATE "C", transaction_id uuid, reversed bigint, complete bigint
+);
+CREATE TYPE ledger.clawback_record AS (
+    account_id text COLLATE "C", transaction_id uuid, body text
+);
+
 CREATE FUNCTION ledger.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% are never changed or deleted', TG_TABLE_NAME;

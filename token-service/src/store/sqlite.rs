@@ -87,6 +87,9 @@ impl Sqlite {
             .statement_cache_capacity(STATEMENTS_MAX)
             .row_buffer_size(ROWS_BUFFERED_MAX)
             .pragma("cache_size", WRITER_CACHE_KIB)
+            // What a statement has changed, in case it fails half way: as a file it cost as much as
+            // the log.
+            .pragma("temp_store", "MEMORY")
             // Never in the middle of a commit: see `maintain`.
             .pragma("wal_autocheckpoint", "0");
         // Opening once in writing makes the file and its WAL, which a reader can't.

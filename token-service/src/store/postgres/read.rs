@@ -1,6 +1,6 @@
 //! Reading: what a writer loads under its locks, and what readers answer.
 
-use super::columns::{Columns, PgQuery};
+use super::columns::{BindMany, PgQuery};
 use crate::store::{
     Commit, Position, StoreError, TransactionQuery, Usage, in_order,
     rows::{

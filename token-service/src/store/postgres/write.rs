@@ -5,138 +5,48 @@
 //! are read and written only when a batch has to do with them.
 
 use super::{
-    columns::{Columns, PgQuery, Table},
+    columns::{BindMany, PgQuery, insert, update, upsert},
     read,
 };
 use crate::store::{
     StoreError,
-    rows::{self, to_json, uuid},
+    records::{Posting, Record},
+    rows::{self, uuid},
 };
-use ledger::{Account, Effects, Footprint, Name, State, Time};
+use ledger::{
+    Account, Clawback, Effects, Footprint, Grant, Hold, Name, Reversal, State, Time, Transaction,
+};
 use sqlx::postgres::PgConnection;
 use std::sync::{Arc, LazyLock};
-
-const ACCOUNTS: Table = Table {
-    name: "accounts",
-    columns: &[
-        ("account_id", "text"),
-        ("status", "text"),
-        ("sequence", "bigint"),
-        ("posted", "bigint"),
-        ("held", "bigint"),
-        ("due_time", "bigint"),
-        ("create_time", "bigint"),
-        ("update_time", "bigint"),
-        ("chain_key", "text"),
-        ("chain", "bytea"),
-        ("body", "text"),
-    ],
-};
-
-const TRANSACTIONS: Table = Table {
-    name: "transactions",
-    columns: &[
-        ("account_id", "text"),
-        ("transaction_id", "uuid"),
-        ("idempotency_key", "text"),
-        ("type", "text"),
-        ("create_time", "bigint"),
-        ("amount", "bigint"),
-        ("action", "text"),
-        ("quantity", "bigint"),
-        ("entitlement_source", "text"),
-        ("entitled_quantity", "bigint"),
-        ("entitlement_period", "bigint"),
-        ("entitlement_counted", "bigint"),
-        ("related_id", "uuid"),
-        ("description", "text"),
-        ("reference", "text"),
-        ("metadata", "text"),
-        ("actor", "text"),
-        ("on_behalf_of", "text"),
-        ("fingerprint", "bytea"),
-        ("sequence", "bigint"),
-        ("others", "text"),
-    ],
-};
-
-const ENTRIES: Table = Table {
-    name: "entries",
-    columns: &[
-        ("account_id", "text"),
-        ("sequence", "bigint"),
-        ("owner_id", "text"),
-        ("transaction_id", "uuid"),
-        ("create_time", "bigint"),
-        ("amount", "bigint"),
-        ("held_delta", "bigint"),
-        ("balance_after", "bigint"),
-        ("held_after", "bigint"),
-        ("counter_account", "text"),
-        ("split_account", "text"),
-        ("split_amount", "bigint"),
-        ("changes", "text"),
-        ("chain_key", "text"),
-        ("chain", "bytea"),
-    ],
-};
-
-const GRANTS: Table = Table {
-    name: "grants",
-    columns: &[("account_id", "text"), ("grant_id", "uuid"), ("open", "bigint"), ("body", "text")],
-};
-
-const HOLDS: Table = Table {
-    name: "holds",
-    columns: &[("account_id", "text"), ("hold_id", "uuid"), ("state", "text"), ("body", "text")],
-};
-
-const REVERSALS: Table = Table {
-    name: "reversals",
-    columns: &[
-        ("account_id", "text"),
-        ("transaction_id", "uuid"),
-        ("reversed", "bigint"),
-        ("complete", "bigint"),
-    ],
-};
-
-const CLAWBACKS: Table = Table {
-    name: "clawbacks",
-    columns: &[("account_id", "text"), ("transaction_id", "uuid"), ("body", "text")],
-};
 
 /// Accounts, transactions and entries, and last of all the batch's place in the stream: from there
 /// on nobody else can commit before this batch has, so it has to be the last step. The counts make
 /// it so, and make sure that every row was written.
 static PERSIST: LazyLock<String> = LazyLock::new(|| {
-    let (changed, rest) = ACCOUNTS.update(1);
-    let (opened, rest) = ACCOUNTS.insert(rest);
-    let (posted, rest) = TRANSACTIONS.insert(rest);
-    let (entered, rest) = ENTRIES.insert(rest);
-    let (rows, entries, written) = (rest, rest + 1, rest + 2);
+    let (accounts, transactions) = (&Account::TABLE, &Arc::<Transaction>::TABLE);
+    let (changed, opened) = (update(accounts, 1), insert(accounts, 2));
+    let (posted, entered) = (insert(transactions, 3), insert(&Posting::TABLE, 4));
     format!(
         "WITH changed AS ({changed} RETURNING 1), opened AS ({opened} RETURNING 1), \
          posted AS ({posted} RETURNING 1), entered AS ({entered} RETURNING 1), \
          numbered AS ( \
-             UPDATE ledger.stream SET position = position + ${entries} \
-             WHERE stream_id = 1 AND ${rows} = (SELECT count(*) FROM changed) \
+             UPDATE ledger.stream SET position = position + $5 \
+             WHERE stream_id = 1 AND $6 = (SELECT count(*) FROM changed) \
                  + (SELECT count(*) FROM opened) + (SELECT count(*) FROM posted) \
                  + (SELECT count(*) FROM entered) \
              RETURNING position) \
-         INSERT INTO ledger.commits (position, entries) SELECT position, ${written} FROM numbered"
+         INSERT INTO ledger.commits (position, entries) SELECT position, $7 FROM numbered"
     )
 });
 
-static PUT_GRANTS: LazyLock<String> = LazyLock::new(|| GRANTS.upsert(2));
-static DELETE_GRANTS: LazyLock<String> = LazyLock::new(|| {
-    "DELETE FROM ledger.grants g USING unnest($1::text[], $2::uuid[]) AS n (account_id, grant_id) \
-     WHERE g.account_id = n.account_id AND g.grant_id = n.grant_id"
-        .to_owned()
-});
-static PUT_HOLDS: LazyLock<String> = LazyLock::new(|| HOLDS.upsert(2));
-static PUT_REVERSALS: LazyLock<String> = LazyLock::new(|| REVERSALS.upsert(2));
-static PUT_CLAWBACKS: LazyLock<String> = LazyLock::new(|| CLAWBACKS.upsert(2));
+static PUT_GRANTS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Grant)>::TABLE));
+static PUT_HOLDS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Hold)>::TABLE));
+static PUT_REVERSALS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Reversal)>::TABLE));
+static PUT_CLAWBACKS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Clawback)>::TABLE));
+
+const DELETE_GRANTS: &str = "DELETE FROM ledger.grants g \
+     USING unnest($1::text[], $2::uuid[]) AS n (account_id, grant_id) \
+     WHERE g.account_id = n.account_id AND g.grant_id = n.grant_id";
 
 /// One connection that writes.
 #[derive(Debug)]
@@ -222,52 +132,50 @@ impl PostgresWriter {
     /// # Errors
     /// If the database doesn't take them.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        if !effects.grants.is_empty() {
-            let rows = &effects.grants;
-            let query = names(self.query(&PUT_GRANTS), rows.iter().map(|(name, _)| name));
-            let query = query.column(rows, |(_, grant)| i64::from(!grant.is_closed()));
-            let query = query.column(rows, |(_, grant)| to_json(grant));
-            query.execute(&mut self.connection).await?;
-        }
-        if !effects.returned_grants.is_empty() {
-            let query = names(self.query(&DELETE_GRANTS), effects.returned_grants.iter());
-            query.execute(&mut self.connection).await?;
-        }
-        if !effects.ended_holds.is_empty() {
-            let rows = &effects.ended_holds;
-            let query = names(self.query(&PUT_HOLDS), rows.iter().map(|(name, _)| name))
-                .column(rows, |(_, hold)| hold.state.as_str())
-                .column(rows, |(_, hold)| to_json(hold));
-            query.execute(&mut self.connection).await?;
-        }
-        if !effects.reversals.is_empty() {
-            let rows = &effects.reversals;
-            let query = names(self.query(&PUT_REVERSALS), rows.iter().map(|(name, _)| name))
-                .column(rows, |(_, reversal)| reversal.reversed)
-                .column(rows, |(_, reversal)| i64::from(reversal.complete));
-            query.execute(&mut self.connection).await?;
-        }
-        if !effects.clawbacks.is_empty() {
-            let rows = &effects.clawbacks;
-            let query = names(self.query(&PUT_CLAWBACKS), rows.iter().map(|(name, _)| name))
-                .column(rows, |(_, clawback)| to_json(clawback));
-            query.execute(&mut self.connection).await?;
-        }
+        self.put(&PUT_GRANTS, &effects.grants).await?;
+        self.delete_grants(&effects.returned_grants).await?;
+        self.put(&PUT_HOLDS, &effects.ended_holds).await?;
+        self.put(&PUT_REVERSALS, &effects.reversals).await?;
+        self.put(&PUT_CLAWBACKS, &effects.clawbacks).await?;
         self.persist_entries(effects).await
     }
 
+    async fn put<R: Record>(
+        &mut self,
+        statement: &'static str,
+        rows: &[R],
+    ) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            self.query(statement).records(rows).execute(&mut self.connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_grants(&mut self, names: &[Name]) -> Result<(), StoreError> {
+        if !names.is_empty() {
+            let query = self
+                .query(DELETE_GRANTS)
+                .column(names, |(account, _)| account.as_str())
+                .column(names, |(_, id)| uuid(*id));
+            query.execute(&mut self.connection).await?;
+        }
+        Ok(())
+    }
+
     async fn persist_entries(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        let entries: Vec<_> = effects.entries().collect();
+        let entries: Vec<Posting> = effects.entries().collect();
         let rows = effects.accounts.len()
             + effects.new_accounts.len()
             + effects.transactions.len()
             + entries.len();
-        let query = accounts(self.query(&PERSIST), &effects.accounts);
-        let query = accounts(query, &effects.new_accounts);
-        let query = transactions(query, &effects.transactions);
-        let query = self::entries(query, &entries)
-            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        let query = self
+            .query(&PERSIST)
+            .records(&effects.accounts)
+            .records(&effects.new_accounts)
+            .records(&effects.transactions)
+            .records(&entries)
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
+            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
             .bind(rows::written(effects));
         let numbered = query.execute(&mut self.connection).await?.rows_affected();
         if numbered == 1 {
@@ -277,71 +185,7 @@ impl PostgresWriter {
         }
     }
 
-    fn query(&self, statement: &'static LazyLock<String>) -> PgQuery {
-        sqlx::query(statement.as_str()).persistent(self.prepared)
+    fn query(&self, statement: &'static str) -> PgQuery {
+        sqlx::query(statement).persistent(self.prepared)
     }
-}
-
-fn accounts(query: PgQuery, rows: &[Account]) -> PgQuery {
-    query
-        .column(rows, |it| it.id.as_str())
-        .column(rows, |it| it.status.as_str())
-        .column(rows, |it| it.sequence)
-        .column(rows, |it| it.posted)
-        .column(rows, |it| it.held)
-        .column(rows, |it| it.sweep_time().map(|at| at.0))
-        .column(rows, |it| it.created.0)
-        .column(rows, |it| it.updated.0)
-        .column(rows, |it| it.head.key.as_str())
-        .column(rows, |it| it.head.code.as_slice())
-        .column(rows, |it| to_json(&it.body))
-}
-
-fn transactions(query: PgQuery, rows: &[Arc<ledger::Transaction>]) -> PgQuery {
-    query
-        .column(rows, |it| it.account.as_str())
-        .column(rows, |it| uuid(it.id))
-        .column(rows, |it| it.key.as_str())
-        .column(rows, |it| it.kind.as_str())
-        .column(rows, |it| it.created.0)
-        .column(rows, |it| it.amount)
-        .column(rows, |it| it.action.clone())
-        .column(rows, |it| it.quantity)
-        .column(rows, |it| it.entitled.as_ref().map(|it| it.source.clone()))
-        .column(rows, |it| it.entitled.as_ref().map_or(0, |it| it.quantity))
-        .column(rows, |it| it.entitled.as_ref().and_then(|it| it.period).map(|it| it.0))
-        .column(rows, |it| i64::from(it.entitled.as_ref().is_some_and(|it| it.counted)))
-        .column(rows, |it| it.related.map(uuid))
-        .column(rows, |it| it.note.description.as_str())
-        .column(rows, |it| it.note.reference.as_str())
-        .column(rows, |it| rows::metadata(it))
-        .column(rows, |it| it.note.actor.as_str())
-        .column(rows, |it| it.note.on_behalf_of.as_str())
-        .column(rows, |it| rows::pack(&it.fingerprint))
-        .column(rows, |it| it.own().sequence)
-        .column(rows, |it| rows::others(it))
-}
-
-fn entries(query: PgQuery, rows: &[(&Arc<ledger::Transaction>, &ledger::Entry)]) -> PgQuery {
-    query
-        .column(rows, |(_, it)| it.account.as_str())
-        .column(rows, |(_, it)| it.sequence)
-        .column(rows, |(of, it)| (it.account != of.account).then(|| of.account.to_string()))
-        .column(rows, |(of, _)| uuid(of.id))
-        .column(rows, |(of, _)| of.created.0)
-        .column(rows, |(_, it)| it.amount)
-        .column(rows, |(_, it)| it.held_delta)
-        .column(rows, |(_, it)| it.balance_after)
-        .column(rows, |(_, it)| it.held_after)
-        .column(rows, |(_, it)| it.counter.as_str())
-        .column(rows, |(_, it)| it.split.as_ref().map(|split| split.account.to_string()))
-        .column(rows, |(_, it)| it.split.as_ref().map_or(0, |split| split.amount))
-        .column(rows, |(_, it)| it.body.as_str())
-        .column(rows, |(_, it)| it.chain_key.as_str())
-        .column(rows, |(_, it)| it.chain.as_slice())
-}
-
-fn names<'a>(query: PgQuery, names: impl Iterator<Item = &'a Name>) -> PgQuery {
-    let names: Vec<&Name> = names.collect();
-    query.column(&names, |(account, _)| account.as_str()).column(&names, |(_, id)| uuid(*id))
 }

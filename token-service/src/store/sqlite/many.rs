@@ -3,6 +3,7 @@
 //! SQLite has no arrays; rows are bound one value each. A batch is cut into chunks of a few fixed
 //! sizes, so that every statement's text is one of nine and stays prepared.
 
+use crate::store::records::{Columns, Record, Value};
 use sqlx::{
     Sqlite,
     sqlite::{SqliteArguments, SqliteConnection},
@@ -13,6 +14,12 @@ use std::iter;
 const CHUNKS: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 pub(super) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+
+impl Columns for Query {
+    fn column(self, value: impl Value) -> Self {
+        self.bind(value)
+    }
+}
 
 /// A statement for any number of rows.
 pub(super) struct Many {
@@ -42,6 +49,15 @@ impl Many {
     }
 
     /// Writes all rows.
+    pub(super) async fn write<R: Record>(
+        &'static self,
+        connection: &mut SqliteConnection,
+        rows: &[R],
+    ) -> Result<(), sqlx::Error> {
+        self.execute(connection, rows, |query, row| row.write(query)).await
+    }
+
+    /// Executes it with all rows.
     pub(super) async fn execute<T>(
         &'static self,
         connection: &mut SqliteConnection,

@@ -1,8 +1,9 @@
 //! Reading: what the writer loads under its lock, and what the readers answer.
 
-use super::{Sqlite, many::Many, write::bind_name};
+use super::{Sqlite, many::Many};
 use crate::store::{
     Commit, Position, StoreError, TransactionQuery, Usage, in_order,
+    records::named,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
         from_json, name, to_json,
@@ -145,7 +146,7 @@ pub(super) async fn transactions_named(
 ) -> Result<Vec<Transaction>, StoreError> {
     let mut found = Vec::new();
     for (statement, chunk) in TRANSACTIONS.cut(names) {
-        let query = chunk.iter().fold(sqlx::query(statement), bind_name);
+        let query = chunk.iter().fold(sqlx::query(statement), named);
         for row in query.fetch_all(&mut *connection).await? {
             found.push(PostedRow::from_row(&row)?);
         }
@@ -238,7 +239,7 @@ async fn bodies_named<T: DeserializeOwned>(
     let names: Vec<Name> = names.iter().cloned().collect();
     let mut found = Vec::new();
     for (statement, chunk) in select.cut(&names) {
-        let query = chunk.iter().fold(sqlx::query(statement), bind_name);
+        let query = chunk.iter().fold(sqlx::query(statement), named);
         for row in query.fetch_all(&mut *connection).await? {
             let row = BodyRow::from_row(&row)?;
             found.push((name(&row.account_id, row.id), from_json("body", &row.body)?));
@@ -254,7 +255,7 @@ pub(super) async fn reversals(
     let names: Vec<Name> = names.iter().cloned().collect();
     let mut found = Vec::new();
     for (statement, chunk) in REVERSALS.cut(&names) {
-        let query = chunk.iter().fold(sqlx::query(statement), bind_name);
+        let query = chunk.iter().fold(sqlx::query(statement), named);
         for row in query.fetch_all(&mut *connection).await? {
             let account: String = row.try_get(0)?;
             let id: Uuid = row.try_get(1)?;

@@ -4,13 +4,11 @@
 //! upsert of accounts, insert of transactions, insert of entries, commit. The other tables are read
 //! and written only when a batch has to do with them.
 
-use super::{
-    many::{Many, Query},
-    read,
-};
+use super::{many::Many, read};
 use crate::store::{
     StoreError,
-    rows::{self, to_json},
+    records::{Posting, Record, Table, named},
+    rows,
 };
 use ledger::{
     Account, Clawback, Effects, Footprint, Grant, Hold, Name, Reversal, State, Time, Transaction,
@@ -18,59 +16,28 @@ use ledger::{
 use sqlx::sqlite::SqliteConnection;
 use std::sync::{Arc, LazyLock};
 
-static PUT_ACCOUNTS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
-        "INSERT INTO accounts (account_id, status, sequence, posted, held, due_time, create_time, \
-         update_time, chain_key, chain, body) VALUES",
-        11,
-        "ON CONFLICT (account_id) DO UPDATE SET status = excluded.status, \
-         sequence = excluded.sequence, posted = excluded.posted, held = excluded.held, \
-         due_time = excluded.due_time, update_time = excluded.update_time, \
-         chain_key = excluded.chain_key, chain = excluded.chain, body = excluded.body",
-    )
-});
-
-static INSERT_TRANSACTIONS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
-        "INSERT INTO transactions (account_id, transaction_id, idempotency_key, type, create_time, \
-         amount, action, quantity, entitlement_source, entitled_quantity, entitlement_period, \
-         entitlement_counted, related_id, description, reference, metadata, actor, on_behalf_of, fingerprint, \
-         sequence, others) VALUES",
-        21,
-        "",
-    )
-});
-
-static INSERT_ENTRIES: LazyLock<Many> = LazyLock::new(|| {
-    Many::new(
-        "INSERT INTO entries (account_id, sequence, owner_id, transaction_id, create_time, amount, \
-         held_delta, balance_after, held_after, counter_account, split_account, split_amount, \
-         changes, chain_key, chain) VALUES",
-        15,
-        "",
-    )
-});
-
-static PUT_GRANTS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("REPLACE INTO grants (account_id, grant_id, open, body) VALUES", 4, "")
-});
+static PUT_ACCOUNTS: LazyLock<Many> = LazyLock::new(|| upsert(&Account::TABLE));
+static INSERT_TRANSACTIONS: LazyLock<Many> =
+    LazyLock::new(|| insert(&Arc::<Transaction>::TABLE, ""));
+static INSERT_ENTRIES: LazyLock<Many> = LazyLock::new(|| insert(&Posting::TABLE, ""));
+static PUT_GRANTS: LazyLock<Many> = LazyLock::new(|| upsert(&<(Name, Grant)>::TABLE));
+static PUT_HOLDS: LazyLock<Many> = LazyLock::new(|| upsert(&<(Name, Hold)>::TABLE));
+static PUT_REVERSALS: LazyLock<Many> = LazyLock::new(|| upsert(&<(Name, Reversal)>::TABLE));
+static PUT_CLAWBACKS: LazyLock<Many> = LazyLock::new(|| upsert(&<(Name, Clawback)>::TABLE));
 
 static DELETE_GRANTS: LazyLock<Many> = LazyLock::new(|| {
     Many::new("DELETE FROM grants WHERE (account_id, grant_id) IN (VALUES", 2, ")")
 });
 
-static PUT_HOLDS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("REPLACE INTO holds (account_id, hold_id, state, body) VALUES", 4, "")
-});
+fn insert(table: &Table, tail: &str) -> Many {
+    let columns = table.columns.join(", ");
+    let head = format!("INSERT INTO {} ({columns}) VALUES", table.name);
+    Many::new(&head, table.columns.len(), tail)
+}
 
-static PUT_REVERSALS: LazyLock<Many> = LazyLock::new(|| {
-    let head = "REPLACE INTO reversals (account_id, transaction_id, reversed, complete) VALUES";
-    Many::new(head, 4, "")
-});
-
-static PUT_CLAWBACKS: LazyLock<Many> = LazyLock::new(|| {
-    Many::new("REPLACE INTO clawbacks (account_id, transaction_id, body) VALUES", 3, "")
-});
+fn upsert(table: &Table) -> Many {
+    insert(table, &table.or_update())
+}
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -158,15 +125,15 @@ impl SqliteWriter {
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
         let connection = &mut self.connection;
         let accounts: Vec<&Account> = effects.all_accounts().collect();
-        PUT_ACCOUNTS.execute(connection, &accounts, bind_account).await?;
-        INSERT_TRANSACTIONS.execute(connection, &effects.transactions, bind_transaction).await?;
-        let entries: Vec<_> = effects.entries().collect();
-        INSERT_ENTRIES.execute(connection, &entries, bind_entry).await?;
-        PUT_GRANTS.execute(connection, &effects.grants, bind_grant).await?;
-        DELETE_GRANTS.execute(connection, &effects.returned_grants, bind_name).await?;
-        PUT_HOLDS.execute(connection, &effects.ended_holds, bind_hold).await?;
-        PUT_REVERSALS.execute(connection, &effects.reversals, bind_reversal).await?;
-        PUT_CLAWBACKS.execute(connection, &effects.clawbacks, bind_clawback).await?;
+        PUT_ACCOUNTS.write(connection, &accounts).await?;
+        INSERT_TRANSACTIONS.write(connection, &effects.transactions).await?;
+        let entries: Vec<Posting> = effects.entries().collect();
+        INSERT_ENTRIES.write(connection, &entries).await?;
+        PUT_GRANTS.write(connection, &effects.grants).await?;
+        DELETE_GRANTS.execute(connection, &effects.returned_grants, named).await?;
+        PUT_HOLDS.write(connection, &effects.ended_holds).await?;
+        PUT_REVERSALS.write(connection, &effects.reversals).await?;
+        PUT_CLAWBACKS.write(connection, &effects.clawbacks).await?;
         sqlx::query("UPDATE stream SET position = position + ?")
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
             .execute(&mut *connection)
@@ -180,85 +147,4 @@ impl SqliteWriter {
         }
         Ok(())
     }
-}
-
-fn bind_account(query: Query, account: &&Account) -> Query {
-    query
-        .bind(account.id.as_str().to_owned())
-        .bind(account.status.as_str())
-        .bind(account.sequence)
-        .bind(account.posted)
-        .bind(account.held)
-        .bind(account.sweep_time().map(|at| at.0))
-        .bind(account.created.0)
-        .bind(account.updated.0)
-        .bind(account.head.key.clone())
-        .bind(account.head.code.to_vec())
-        .bind(to_json(&account.body))
-}
-
-fn bind_transaction(query: Query, transaction: &Arc<Transaction>) -> Query {
-    let entitled = transaction.entitled.as_ref();
-    let note = &transaction.note;
-    bind_name(query, &transaction.name())
-        .bind(transaction.key.clone())
-        .bind(transaction.kind.as_str())
-        .bind(transaction.created.0)
-        .bind(transaction.amount)
-        .bind(transaction.action.clone())
-        .bind(transaction.quantity)
-        .bind(entitled.map(|it| it.source.clone()))
-        .bind(entitled.map_or(0, |it| it.quantity))
-        .bind(entitled.and_then(|it| it.period).map(|period| period.0))
-        .bind(i64::from(entitled.is_some_and(|it| it.counted)))
-        .bind(transaction.related.map(|id| id.as_bytes().to_vec()))
-        .bind(note.description.clone())
-        .bind(note.reference.clone())
-        .bind(rows::metadata(transaction))
-        .bind(note.actor.clone())
-        .bind(note.on_behalf_of.clone())
-        .bind(rows::pack(&transaction.fingerprint))
-        .bind(transaction.own().sequence)
-        .bind(rows::others(transaction))
-}
-
-fn bind_entry(query: Query, (transaction, entry): &(&Arc<Transaction>, &ledger::Entry)) -> Query {
-    let owner = (entry.account != transaction.account).then_some(&transaction.account);
-    let split = entry.split.as_ref();
-    query
-        .bind(entry.account.as_str().to_owned())
-        .bind(entry.sequence)
-        .bind(owner.map(|owner| owner.as_str().to_owned()))
-        .bind(transaction.id.as_bytes().to_vec())
-        .bind(transaction.created.0)
-        .bind(entry.amount)
-        .bind(entry.held_delta)
-        .bind(entry.balance_after)
-        .bind(entry.held_after)
-        .bind(entry.counter.as_str().to_owned())
-        .bind(split.map(|split| split.account.as_str().to_owned()))
-        .bind(split.map_or(0, |split| split.amount))
-        .bind(entry.body.clone())
-        .bind(entry.chain_key.clone())
-        .bind(entry.chain.to_vec())
-}
-
-pub(super) fn bind_name(query: Query, (account, id): &Name) -> Query {
-    query.bind(account.as_str().to_owned()).bind(id.as_bytes().to_vec())
-}
-
-fn bind_grant(query: Query, (name, grant): &(Name, Grant)) -> Query {
-    bind_name(query, name).bind(i64::from(!grant.is_closed())).bind(to_json(grant))
-}
-
-fn bind_hold(query: Query, (name, hold): &(Name, Hold)) -> Query {
-    bind_name(query, name).bind(hold.state.as_str()).bind(to_json(hold))
-}
-
-fn bind_reversal(query: Query, (name, reversal): &(Name, Reversal)) -> Query {
-    bind_name(query, name).bind(reversal.reversed).bind(i64::from(reversal.complete))
-}
-
-fn bind_clawback(query: Query, (name, clawback): &(Name, Clawback)) -> Query {
-    bind_name(query, name).bind(to_json(clawback))
 }
