@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Every table.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rows {
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) transactions: BTreeMap<Name, Arc<Transaction>>,
@@ -25,6 +25,26 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn load(&self, needs: &Footprint) -> State {
         self.load_but(needs, &BTreeSet::new())
+    }
+
+    /// Those of these accounts.
+    pub(crate) fn only(&self, accounts: &BTreeSet<AccountId>) -> Self {
+        fn named<V: Clone>(
+            rows: &BTreeMap<Name, V>,
+            accounts: &BTreeSet<AccountId>,
+        ) -> BTreeMap<Name, V> {
+            let own = rows.iter().filter(|((account, _), _)| accounts.contains(account));
+            own.map(|(name, row)| (name.clone(), row.clone())).collect()
+        }
+        let own = self.accounts.iter().filter(|(id, _)| accounts.contains(*id));
+        Self {
+            accounts: own.map(|(id, account)| (id.clone(), account.clone())).collect(),
+            transactions: named(&self.transactions, accounts),
+            grants: named(&self.grants, accounts),
+            holds: named(&self.holds, accounts),
+            reversals: named(&self.reversals, accounts),
+            clawbacks: named(&self.clawbacks, accounts),
+        }
     }
 
     /// As if these accounts didn't exist.

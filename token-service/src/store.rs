@@ -1,9 +1,9 @@
 //! The store: where the ledger's rows are kept. The same contract for every database.
 //!
-//! Writing is the committer's alone. A [`Writer`] takes one batch through four steps: *begin* opens
-//! the database transaction; *load* locks the footprint's accounts, in their order, and reads its
-//! rows; *persist* writes the effects, one statement per table whatever the batch's size; *commit*
-//! makes them durable. A writer that fails anywhere is thrown away with its connection, and the
+//! Writing is the committer's alone. A [`Writer`] takes one batch through four steps: *begin*; *load*
+//! reads the footprint's rows, as of one moment or with its accounts locked in their order; *persist*
+//! writes the effects, if nobody else has changed the accounts meanwhile; *commit* makes them
+//! durable, if they aren't. A writer that fails anywhere is thrown away with its connection, and the
 //! batch is begun again with a new one: what had been committed is then found among what it loads.
 //!
 //! The rules are never here. A store knows rows, not tokens.
@@ -454,7 +454,7 @@ impl Writer {
         }
     }
 
-    /// Opens a database transaction.
+    /// Begins a batch.
     ///
     /// # Errors
     /// If the database doesn't.
@@ -462,7 +462,8 @@ impl Writer {
         either!(self.begin())
     }
 
-    /// Locks and reads the rows of the footprint; tips since `tips_since`.
+    /// Reads the rows of the footprint, all as of one moment or locked to the end; tips since
+    /// `tips_since`.
     ///
     /// # Errors
     /// If they can't be read.
@@ -470,12 +471,24 @@ impl Writer {
         either!(self.load(needs, tips_since))
     }
 
-    /// Writes the effects.
+    /// Writes the effects; if they were loaded without locks, makes them durable too.
     ///
     /// # Errors
-    /// If the database doesn't take them.
+    /// If the database doesn't take them: nothing happened then, unless it is unavailable.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
         either!(self.persist(effects))
+    }
+
+    /// Whether what was loaded isn't locked. If so, the next load locks; after a `conflict` with others
+    /// some more do.
+    pub fn lock_next(&mut self, conflict: bool) -> bool {
+        match self {
+            // A file has one writer.
+            Self::Sqlite(_) => false,
+            Self::Postgres(it) => it.lock_next(conflict),
+            #[cfg(feature = "simulator")]
+            Self::Simulated(it) => it.lock_next(),
+        }
     }
 
     /// Makes what was persisted durable.

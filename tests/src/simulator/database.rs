@@ -7,7 +7,7 @@ use super::{
 };
 use crate::rows::Rows;
 use ledger::{
-    Account, AccountId, Effects, Name, Time,
+    Account, AccountId, Effects, Entry, Name, Time,
     planted::{self, Bug},
 };
 use std::{
@@ -123,6 +123,12 @@ impl Tables {
         let written = self.uncommitted.values().flat_map(Effects::all_accounts);
         let dirty = written.filter(|_| planted::is(Bug::WatchUncommitted)).find(|it| it.id == *id);
         dirty.or_else(|| self.rows.accounts.get(id))
+    }
+
+    /// Whether the account has an entry of that number.
+    pub(super) fn has_entry(&self, entry: &Entry) -> bool {
+        let account = self.rows.accounts.get(&entry.account);
+        account.is_some_and(|account| account.sequence >= entry.sequence)
     }
 
     pub(super) fn write(&mut self, effects: Effects, fate: Fate) -> Result<(), String> {

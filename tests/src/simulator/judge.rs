@@ -26,6 +26,8 @@ pub(super) struct Witnessed {
     pub(super) now: Time,
     /// Accounts that didn't exist when the batch was loaded. Nothing locks them.
     pub(super) missing: BTreeSet<AccountId>,
+    /// Without locks: what there was when it was loaded. Whoever wrote nothing was told of that.
+    pub(super) snapshot: Option<Rows>,
 }
 
 /// What should be, and what was said.
@@ -81,8 +83,18 @@ impl Judge {
         let hidden = self.hidden(batch);
         let mut transactions: BTreeSet<Name> = BTreeSet::new();
         let mut accounts: BTreeSet<AccountId> = BTreeSet::new();
+        let mut snapshot = batch.snapshot.clone();
         for job in &batch.jobs {
-            let applied = self.decide(job, batch.now, &hidden);
+            let ledger = snapshot.as_ref().unwrap_or(&self.should);
+            let applied = self.decide(ledger, job, batch.now, &hidden);
+            if let Some(snapshot) = &mut snapshot {
+                for id in applied.effects.all_accounts().map(|it| &it.id) {
+                    if snapshot.accounts.get(id) != self.should.accounts.get(id) {
+                        return Err(format!("writes {id}, which others have changed"));
+                    }
+                }
+                snapshot.write(applied.effects.clone());
+            }
             transactions.extend(applied.effects.transactions.iter().map(|it| it.name()));
             accounts.extend(applied.effects.all_accounts().map(|it| it.id.clone()));
             self.should.write(applied.effects);
@@ -116,7 +128,8 @@ impl Judge {
     pub(super) fn rolls_back(&mut self, batch: &Witnessed) -> Verdict {
         let _own = planted::plant(self.bug);
         let hidden = self.hidden(batch);
-        let decided = batch.jobs.iter().map(|job| self.decide(job, batch.now, &hidden));
+        let decided =
+            batch.jobs.iter().map(|job| self.decide(&self.should, job, batch.now, &hidden));
         let decided: Vec<Applied> = decided.collect();
         if decided.iter().all(|applied| applied.effects.is_empty()) {
             for (job, applied) in batch.jobs.iter().zip(decided) {
@@ -158,17 +171,22 @@ impl Judge {
         Err(format!("the database holds {rows:#?}\nbut should {:#?}", self.should))
     }
 
+    /// What there should be of these accounts now.
+    pub(super) fn snapshot(&self, accounts: &BTreeSet<AccountId>) -> Rows {
+        self.should.only(accounts)
+    }
+
     /// What the batch couldn't know: accounts that were made while it was at work.
     fn hidden(&self, batch: &Witnessed) -> BTreeSet<AccountId> {
         let made = batch.missing.iter().filter(|id| self.should.accounts.contains_key(*id));
         made.cloned().collect()
     }
 
-    fn decide(&self, job: &Job, now: Time, hidden: &BTreeSet<AccountId>) -> Applied {
+    fn decide(&self, ledger: &Rows, job: &Job, now: Time, hidden: &BTreeSet<AccountId>) -> Applied {
         let jobs = std::slice::from_ref(job);
         let mut needs = ledger::footprint(jobs);
         loop {
-            let state = self.should.load_but(&needs, hidden);
+            let state = ledger.load_but(&needs, hidden);
             match ledger::apply(jobs, state, &self.policy, &self.key, now) {
                 Ok(applied) => return applied,
                 Err(more) => assert!(needs.extend(*more), "it asks for rows that it has"),

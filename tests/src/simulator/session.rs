@@ -31,6 +31,10 @@ pub(super) struct Connection {
     crashes: u64,
     broken: bool,
     batch: Option<Witnessed>,
+    /// Whether the batch's accounts are locked: if not, writing them makes them durable.
+    locked: bool,
+    /// Whether the next ones are to be locked.
+    to_lock: bool,
 }
 
 /// A step of a batch, for the trace.
@@ -59,7 +63,8 @@ pub(super) enum Fate {
 
 impl Session for Connection {
     fn witness(&mut self, jobs: &[Job], now: Time) {
-        self.batch = Some(Witnessed { jobs: jobs.to_vec(), now, missing: BTreeSet::new() });
+        self.batch =
+            Some(Witnessed { jobs: jobs.to_vec(), now, missing: BTreeSet::new(), snapshot: None });
     }
 
     fn begin(&mut self) -> Answer<'_, ()> {
@@ -69,7 +74,10 @@ impl Session for Connection {
     fn load<'a>(&'a mut self, needs: &'a Footprint, _: Time) -> Answer<'a, ledger::State> {
         Box::pin(async {
             self.meet(Step::Load).await?;
-            let loaded = self.lock_and_read(needs).await?;
+            let loaded = match self.read_unlocked(needs) {
+                Some(loaded) => loaded,
+                None => self.lock_and_read(needs).await?,
+            };
             self.meet(Step::Load).await?;
             Ok(loaded)
         })
@@ -78,40 +86,32 @@ impl Session for Connection {
     fn persist<'a>(&'a mut self, effects: &'a Effects) -> Answer<'a, ()> {
         Box::pin(async {
             self.meet(Step::Persist).await?;
+            if !self.locked {
+                for account in &effects.accounts {
+                    self.take(&account.id).await?;
+                }
+            }
             self.world.lock().tables.uncommitted.insert(self.id, effects.clone());
+            if !self.locked {
+                return self.make_durable().await;
+            }
             self.meet(Step::Persist).await
         })
     }
 
+    fn lock_next(&mut self) -> bool {
+        self.to_lock |= !self.locked;
+        !self.locked
+    }
+
     fn commit(&mut self) -> Answer<'_, ()> {
-        Box::pin(async {
-            self.meet(Step::Commit).await?;
-            match self.fate() {
-                Fate::Done => {
-                    self.apply(Fate::Done)?;
-                    self.meet(Step::Commit).await
-                }
-                Fate::Refused => {
-                    self.end();
-                    Err(StoreError::Conflict("could not serialize access".into()))
-                }
-                Fate::AnswerLost => {
-                    self.apply(Fate::AnswerLost)?;
-                    self.end();
-                    Err(unavailable("the answer to COMMIT is lost"))
-                }
-                Fate::Late => {
-                    self.commit_late();
-                    Err(unavailable("the connection is lost while it commits"))
-                }
-            }
-        })
+        Box::pin(async { if self.locked { self.make_durable().await } else { Ok(()) } })
     }
 
     fn rollback(&mut self) -> Answer<'_, ()> {
         Box::pin(async {
             self.meet(Step::Rollback).await?;
-            if let Some(batch) = self.batch.take() {
+            if let Some(batch) = self.batch.take().filter(|_| self.locked) {
                 let verdict = self.world.lock().judge.rolls_back(&batch);
                 self.world.judge(verdict);
             }
@@ -133,7 +133,8 @@ impl Connection {
         state.tables.sessions += 1;
         let (id, crashes) = (state.tables.sessions, state.tables.crashes);
         let world = Arc::clone(world);
-        Self { world, replica, id, crashes, broken: false, batch: None }
+        let (broken, locked, to_lock) = (false, false, false);
+        Self { world, replica, id, crashes, broken, batch: None, locked, to_lock }
     }
 
     /// One step takes its time, and whatever the weather brings.
@@ -182,6 +183,75 @@ impl Connection {
         }
     }
 
+    async fn make_durable(&mut self) -> Result<(), StoreError> {
+        self.meet(Step::Commit).await?;
+        match self.fate() {
+            Fate::Done => {
+                self.apply(Fate::Done)?;
+                self.meet(Step::Commit).await
+            }
+            Fate::Refused => self.refuse("could not serialize access"),
+            Fate::AnswerLost => {
+                self.apply(Fate::AnswerLost)?;
+                self.end();
+                Err(unavailable("the answer to COMMIT is lost"))
+            }
+            Fate::Late => {
+                self.commit_late();
+                Err(unavailable("the connection is lost while it commits"))
+            }
+        }
+    }
+
+    /// What was to be committed is gone; a connection whose transaction was one statement goes on.
+    fn refuse(&mut self, why: &str) -> Result<(), StoreError> {
+        if !self.locked {
+            self.release()
+        } else {
+            self.end()
+        }
+        Err(StoreError::Conflict(why.into()))
+    }
+
+    /// The rows as they are now, if they are all accounts, and none of the transactions is there.
+    fn read_unlocked(&mut self, needs: &Footprint) -> Option<ledger::State> {
+        let mut state = self.world.lock();
+        let State { tables, judge, rng, .. } = &mut *state;
+        let posted =
+            |name| tables.rows.transactions.contains_key(name) && !tables.keyless.contains(name);
+        self.locked = std::mem::take(&mut self.to_lock)
+            || rng.bool()
+            || !needs.is_plain()
+            || needs.transactions.iter().any(posted);
+        if self.locked {
+            return None;
+        }
+        if let Some(batch) = &mut self.batch {
+            batch.snapshot = Some(judge.snapshot(&needs.accounts));
+        }
+        let mut loaded = tables.rows.load(needs);
+        for name in &needs.transactions {
+            loaded.transactions.load(name.clone(), None);
+        }
+        Some(loaded)
+    }
+
+    /// Waits for the lock.
+    async fn take(&self, id: &AccountId) -> Result<(), StoreError> {
+        loop {
+            // Nothing runs between looking and waiting: there is but one thread.
+            self.alive()?;
+            let held = {
+                let locks = &mut self.world.lock().tables.locks;
+                *locks.entry(id.clone()).or_insert(self.id) != self.id
+            };
+            if !held {
+                return Ok(());
+            }
+            self.world.released.notified().await;
+        }
+    }
+
     async fn lock_and_read(&mut self, needs: &Footprint) -> Result<ledger::State, StoreError> {
         let missing: BTreeSet<AccountId> = {
             let accounts = &self.world.lock().tables.rows.accounts;
@@ -192,18 +262,7 @@ impl Connection {
             if self.is_receiver(id) && planted::is(Bug::ReceiverNotLocked) {
                 continue;
             }
-            loop {
-                // Nothing runs between looking and waiting: there is but one thread.
-                self.alive()?;
-                let held = {
-                    let locks = &mut self.world.lock().tables.locks;
-                    *locks.entry(id.clone()).or_insert(self.id) != self.id
-                };
-                if !held {
-                    break;
-                }
-                self.world.released.notified().await;
-            }
+            self.take(id).await?;
         }
         if let Some(batch) = &mut self.batch {
             batch.missing.extend(missing.iter().cloned());
@@ -240,8 +299,11 @@ impl Connection {
         };
         if effects.new_accounts.iter().any(|it| tables.rows.accounts.contains_key(&it.id)) {
             drop(state);
-            self.end();
-            return Err(StoreError::Conflict("somebody else made the account".into()));
+            return self.refuse("somebody else made the account");
+        }
+        if !self.locked && effects.entries().any(|(_, entry)| tables.has_entry(entry)) {
+            drop(state);
+            return self.refuse("somebody else wrote the account's next entry");
         }
         let batch = self.batch.take().expect("a batch is witnessed before it is loaded");
         let mut verdict = judge.commits(&batch, &effects);
@@ -264,7 +326,8 @@ impl Connection {
         let (world, replica) = (Arc::clone(&self.world), self.replica);
         let (id, crashes) = (self.id, self.crashes);
         let batch = self.batch.take();
-        let mut orphan = Self { world, replica, id, crashes, broken: false, batch };
+        let (broken, locked, to_lock) = (false, self.locked, false);
+        let mut orphan = Self { world, replica, id, crashes, broken, batch, locked, to_lock };
         // From here on it is the orphan's: this end has nothing to take back.
         self.id = 0;
         self.broken = true;

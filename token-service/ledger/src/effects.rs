@@ -93,6 +93,16 @@ impl Effects {
         self.new_accounts.is_empty() && self.accounts.is_empty() && self.transactions.is_empty()
     }
 
+    /// Whether accounts and transactions are all there is.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.grants.is_empty()
+            && self.returned_grants.is_empty()
+            && self.ended_holds.is_empty()
+            && self.reversals.is_empty()
+            && self.clawbacks.is_empty()
+    }
+
     /// Every account that changed, as it is now.
     pub fn all_accounts(&self) -> impl Iterator<Item = &Account> {
         self.new_accounts.iter().chain(&self.accounts)

@@ -36,6 +36,23 @@ impl Footprint {
         *self == Self::default()
     }
 
+    /// Whether accounts and transactions are all there is.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let Self {
+            accounts: _,
+            transactions: _,
+            grants,
+            spilled,
+            holds,
+            reversals,
+            clawbacks,
+            tips,
+        } = self;
+        spilled.is_empty()
+            && [grants, holds, reversals, clawbacks, tips].iter().all(|names| names.is_empty())
+    }
+
     /// Adds another's rows to these; whether any was new.
     pub fn extend(&mut self, other: Self) -> bool {
         let before = self.rows();

@@ -172,11 +172,14 @@ impl Batcher {
         let (mut numbers, mut open) = self.open(jobs);
         let mut needs = footprint(&open);
         if let Some(doubt) = &self.in_doubt {
+            // Whoever still commits it keeps its locks: this waits for them.
+            writer.lock_next(false);
             needs
                 .transactions
                 .extend(doubt.applied.effects.transactions.iter().map(|it| it.name()));
         }
-        // Ends: every pass loads more rows than the one before, and there are only so many.
+        // Ends: every pass loads more rows than the one before, and there are only so many; or it
+        // locks them, as the one before did not.
         loop {
             writer.begin().await?;
             let now = self.clock.now();
@@ -206,20 +209,40 @@ impl Batcher {
                     }
                 }
                 Ok(applied) if applied.effects.is_empty() => {
-                    // Its locks were held to the end: nothing has changed since it was decided.
+                    // What isn't written isn't proven, and this may be a server that is no longer
+                    // the one to ask: locks tell.
+                    if writer.lock_next(false) {
+                        continue;
+                    }
+                    // They were held to the end: nothing has changed since it was decided.
                     writer.rollback().await?;
                     self.writer = Some(writer);
                     self.answer(numbers, applied);
                     return Ok(());
                 }
                 Ok(applied) => {
-                    writer.persist(&applied.effects).await?;
-                    if planted::is(Bug::WatchUncommitted) {
-                        self.watches.tell(applied.effects.all_accounts().map(|it| &it.id));
+                    // Put aside before: if an answer is lost, or late, this is the question that is
+                    // asked next.
+                    let doubt = self.in_doubt.insert(Doubt { jobs: numbers, applied });
+                    match writer.persist(&doubt.applied.effects).await {
+                        Ok(()) => {}
+                        Err(StoreError::Conflict(_)) if writer.lock_next(true) => {
+                            numbers = self.in_doubt.take().map_or_else(Vec::new, |it| it.jobs);
+                            continue;
+                        }
+                        Err(StoreError::Unavailable(cause)) => {
+                            return Err(StoreError::Unavailable(cause));
+                        }
+                        Err(no) => {
+                            self.in_doubt = None;
+                            return Err(no);
+                        }
                     }
-                    // Put aside before the commit: if its answer is lost, or late, this is the
-                    // question that is asked next.
-                    self.in_doubt = Some(Doubt { jobs: numbers, applied });
+                    if planted::is(Bug::WatchUncommitted) {
+                        let effects = self.in_doubt.iter().map(|doubt| &doubt.applied.effects);
+                        let changed = effects.flat_map(ledger::Effects::all_accounts);
+                        self.watches.tell(changed.map(|account| &account.id));
+                    }
                     let done = writer.commit().await;
                     if !planted::is(Bug::ReplyBeforeCommit) {
                         done?;

@@ -77,6 +77,9 @@ pub trait Session: Debug + Send {
     /// See [`super::Writer::persist`].
     fn persist<'a>(&'a mut self, effects: &'a Effects) -> Answer<'a, ()>;
 
+    /// See [`super::Writer::lock_next`].
+    fn lock_next(&mut self) -> bool;
+
     /// See [`super::Writer::commit`].
     fn commit(&mut self) -> Answer<'_, ()>;
 

@@ -34,9 +34,9 @@ pub(super) fn update(table: &Table, number: usize) -> String {
     )
 }
 
-/// Inserts the rows of `$1`, or changes those that are there.
-pub(super) fn upsert(table: &Table) -> String {
-    format!("{} {}", insert(table, 1), table.or_update())
+/// Inserts the rows of the parameter `$number`, or changes those that are there.
+pub(super) fn upsert(table: &Table, number: usize) -> String {
+    format!("{} {}", insert(table, number), table.or_update())
 }
 
 fn unnest(table: &Table, number: usize) -> String {

@@ -9,8 +9,8 @@ use crate::store::{
     },
 };
 use ledger::{
-    Account, AccountId, Balance, Entry, EntryId, Grant, Hold, HoldState, Name, Reversal, Time,
-    Transaction, TransactionId,
+    Account, AccountId, Balance, Entry, EntryId, Footprint, Grant, Hold, HoldState, Name, Reversal,
+    Time, Transaction, TransactionId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -30,6 +30,17 @@ static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
 /// In one order for everybody, so that two batches never wait for each other.
 static LOCKED_ACCOUNTS: LazyLock<String> =
     LazyLock::new(|| format!("{} ORDER BY account_id FOR UPDATE", ACCOUNTS.as_str()));
+
+/// Accounts, and whether any of these transactions is there: both as of one moment.
+static UNPOSTED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {ACCOUNT_COLUMNS}, EXISTS ( \
+             SELECT FROM unnest($2::text[], $3::uuid[]) AS n (account_id, transaction_id) \
+             JOIN ledger.transactions t ON t.transaction_id = n.transaction_id \
+                  AND t.account_id = n.account_id) AS posted_before \
+         FROM ledger.accounts WHERE account_id = ANY($1)"
+    )
+});
 
 static TRANSACTIONS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -176,6 +187,21 @@ impl<'c> Reader<'c> {
         let ids: Vec<&AccountId> = ids.iter().collect();
         let query = self.query(&LOCKED_ACCOUNTS).column(&ids, |id| id.as_str());
         accounts(&self.rows(query).await?)
+    }
+
+    /// The accounts, if no transaction of these names is there: an account that isn't has none.
+    pub(super) async fn unposted(
+        &mut self,
+        needs: &Footprint,
+    ) -> Result<Option<Vec<Account>>, StoreError> {
+        let ids: Vec<&AccountId> = needs.accounts.iter().collect();
+        let names: Vec<&Name> = needs.transactions.iter().collect();
+        let query = self.query(&UNPOSTED).column(&ids, |id| id.as_str());
+        let rows = self.rows(named(query, &names)).await?;
+        match rows.first() {
+            Some(row) if row.try_get("posted_before")? => Ok(None),
+            Some(_) | None => accounts(&rows).map(Some),
+        }
     }
 
     pub(super) async fn accounts(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {

@@ -1,11 +1,16 @@
-//! The writer: one batch at a time, from `BEGIN` to `COMMIT`.
+//! The writer: one batch at a time.
 //!
-//! Round trips per batch, whatever its size: begin, accounts, transactions by name, one statement
-//! that writes accounts, transactions and entries and then numbers them, commit. The other tables
-//! are read and written only when a batch has to do with them.
+//! Most batches take two statements. One reads the accounts, without a lock, and whether any of the
+//! batch's transactions is there already; the other writes everything, and is a transaction by itself.
+//! Nobody has to be kept out in between: whoever changes an account writes its next entry, and an
+//! account has one entry of each number. If somebody else wrote that entry first, nothing of the
+//! second statement happens, and the batch is begun again, with locks.
+//!
+//! With locks, and for whatever needs more rows than that, it takes five or more: begin, accounts,
+//! transactions by name, whatever else there is to read, the one that writes, commit.
 
 use super::{
-    columns::{BindMany, PgQuery, insert, update, upsert},
+    columns::{BindMany, insert, update, upsert},
     read,
 };
 use crate::store::{
@@ -19,34 +24,46 @@ use ledger::{
 use sqlx::postgres::PgConnection;
 use std::sync::{Arc, LazyLock};
 
-/// Accounts, transactions and entries, and last of all the batch's place in the stream: from there
-/// on nobody else can commit before this batch has, so it has to be the last step. The counts make
-/// it so, and make sure that every row was written.
-static PERSIST: LazyLock<String> = LazyLock::new(|| {
+/// Accounts, transactions and entries, and after these the batch's place in the stream: from there on
+/// nobody else can commit before this batch has. If a row wasn't written, or the stream's isn't there,
+/// then a position is NULL, which its column refuses: all of it happens, or nothing.
+static PERSIST: LazyLock<String> = LazyLock::new(|| persist(""));
+
+/// The same, and the rows that few batches write. The accounts' rows are written, and so locked, first.
+static PERSIST_ALL: LazyLock<String> = LazyLock::new(|| {
+    persist(&format!(
+        "put_grants AS ({}), put_holds AS ({}), put_reversals AS ({}), put_clawbacks AS ({}), \
+         deleted_grants AS ( \
+             DELETE FROM ledger.grants g \
+             USING unnest($12::text[], $13::uuid[]) AS n (account_id, grant_id) \
+             WHERE g.account_id = n.account_id AND g.grant_id = n.grant_id), ",
+        upsert(&<(Name, Grant)>::TABLE, 8),
+        upsert(&<(Name, Hold)>::TABLE, 9),
+        upsert(&<(Name, Reversal)>::TABLE, 10),
+        upsert(&<(Name, Clawback)>::TABLE, 11),
+    ))
+});
+
+fn persist(others: &str) -> String {
     let (accounts, transactions) = (&Account::TABLE, &Arc::<Transaction>::TABLE);
     let (changed, opened) = (update(accounts, 1), insert(accounts, 2));
     let (posted, entered) = (insert(transactions, 3), insert(&Posting::TABLE, 4));
     format!(
         "WITH changed AS ({changed} RETURNING 1), opened AS ({opened} RETURNING 1), \
-         posted AS ({posted} RETURNING 1), entered AS ({entered} RETURNING 1), \
+         posted AS ({posted} RETURNING 1), entered AS ({entered} RETURNING 1), {others}\
          numbered AS ( \
-             UPDATE ledger.stream SET position = position + $5 \
-             WHERE stream_id = 1 AND $6 = (SELECT count(*) FROM changed) \
-                 + (SELECT count(*) FROM opened) + (SELECT count(*) FROM posted) \
-                 + (SELECT count(*) FROM entered) \
-             RETURNING position) \
-         INSERT INTO ledger.commits (position, entries) SELECT position, $7 FROM numbered"
+             UPDATE ledger.stream SET position = CASE WHEN $6 = \
+                 (SELECT count(*) FROM changed) + (SELECT count(*) FROM opened) \
+                 + (SELECT count(*) FROM posted) + (SELECT count(*) FROM entered) \
+                 THEN position + $5 END \
+             WHERE stream_id = 1 RETURNING position) \
+         INSERT INTO ledger.commits (position, entries) \
+         VALUES ((SELECT position FROM numbered), $7)"
     )
-});
+}
 
-static PUT_GRANTS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Grant)>::TABLE));
-static PUT_HOLDS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Hold)>::TABLE));
-static PUT_REVERSALS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Reversal)>::TABLE));
-static PUT_CLAWBACKS: LazyLock<String> = LazyLock::new(|| upsert(&<(Name, Clawback)>::TABLE));
-
-const DELETE_GRANTS: &str = "DELETE FROM ledger.grants g \
-     USING unnest($1::text[], $2::uuid[]) AS n (account_id, grant_id) \
-     WHERE g.account_id = n.account_id AND g.grant_id = n.grant_id";
+/// After a batch that others were faster than, so many are written under locks from the start.
+const LOCKED_AFTER_CONFLICT: u32 = 32;
 
 /// One connection that writes.
 #[derive(Debug)]
@@ -54,27 +71,34 @@ pub struct PostgresWriter {
     connection: PgConnection,
     begin: &'static str,
     prepared: bool,
+    /// Whether a transaction is open, and the batch's accounts locked.
+    locked: bool,
+    /// So many batches are to be locked from the start.
+    to_lock: u32,
 }
 
 impl PostgresWriter {
     pub(super) fn new(connection: PgConnection, begin: &'static str, prepared: bool) -> Self {
-        Self { connection, begin, prepared }
+        Self { connection, begin, prepared, locked: false, to_lock: 0 }
     }
 
-    /// Opens a database transaction.
+    /// See [`crate::store::Writer::begin`]: what is to be opened is opened once it is known whether it
+    /// has to be.
     ///
     /// # Errors
-    /// If the connection is lost.
+    /// Never.
+    #[expect(clippy::unused_async, reason = "other databases have something to do")]
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        self.run(self.begin).await
+        self.locked = false;
+        Ok(())
     }
 
-    /// Makes it durable.
+    /// Makes it durable, if it isn't.
     ///
     /// # Errors
     /// If the database says no, or nothing.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        self.run("COMMIT").await
+        if self.locked { self.run("COMMIT").await } else { Ok(()) }
     }
 
     /// Forgets it.
@@ -82,7 +106,7 @@ impl PostgresWriter {
     /// # Errors
     /// If the connection is lost.
     pub async fn rollback(&mut self) -> Result<(), StoreError> {
-        self.run("ROLLBACK").await
+        if self.locked { self.run("ROLLBACK").await } else { Ok(()) }
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
@@ -90,12 +114,41 @@ impl PostgresWriter {
         Ok(())
     }
 
-    /// Locks the footprint's accounts in their order and reads its rows; what doesn't exist is told
-    /// as such.
+    /// See [`crate::store::Writer::lock_next`].
+    pub fn lock_next(&mut self, conflict: bool) -> bool {
+        if !self.locked {
+            self.to_lock = if conflict { LOCKED_AFTER_CONFLICT } else { 1 };
+        }
+        !self.locked
+    }
+
+    /// Reads the footprint's rows; what doesn't exist is told as such.
     ///
     /// # Errors
     /// If they can't be read, or somebody else keeps a lock for too long.
     pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
+        // Without a transaction there are no timeouts behind a pooler.
+        if self.to_lock == 0 && self.prepared && needs.is_plain() {
+            let accounts = read::Reader::new(&mut self.connection, true).unposted(needs).await?;
+            if let Some(accounts) = accounts {
+                let mut state = State::absent(needs);
+                for account in accounts {
+                    state.accounts.load(account.id.clone(), Some(account));
+                }
+                return Ok(state);
+            }
+        }
+        self.to_lock = self.to_lock.saturating_sub(1);
+        self.run(self.begin).await?;
+        self.locked = true;
+        self.load_locked(needs, tips_since).await
+    }
+
+    async fn load_locked(
+        &mut self,
+        needs: &Footprint,
+        tips_since: Time,
+    ) -> Result<State, StoreError> {
         let reader = &mut read::Reader::new(&mut self.connection, self.prepared);
         let mut state = State::absent(needs);
         for account in reader.locked_accounts(&needs.accounts).await? {
@@ -127,49 +180,19 @@ impl PostgresWriter {
         Ok(state)
     }
 
-    /// Writes the effects: one statement for what every batch writes, one each for what few do.
+    /// Writes the effects, in one statement. What was loaded without locks is durable then.
     ///
     /// # Errors
     /// If the database doesn't take them.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
-        self.put(&PUT_GRANTS, &effects.grants).await?;
-        self.delete_grants(&effects.returned_grants).await?;
-        self.put(&PUT_HOLDS, &effects.ended_holds).await?;
-        self.put(&PUT_REVERSALS, &effects.reversals).await?;
-        self.put(&PUT_CLAWBACKS, &effects.clawbacks).await?;
-        self.persist_entries(effects).await
-    }
-
-    async fn put<R: Record>(
-        &mut self,
-        statement: &'static str,
-        rows: &[R],
-    ) -> Result<(), StoreError> {
-        if !rows.is_empty() {
-            self.query(statement).records(rows).execute(&mut self.connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn delete_grants(&mut self, names: &[Name]) -> Result<(), StoreError> {
-        if !names.is_empty() {
-            let query = self
-                .query(DELETE_GRANTS)
-                .column(names, |(account, _)| account.as_str())
-                .column(names, |(_, id)| uuid(*id));
-            query.execute(&mut self.connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn persist_entries(&mut self, effects: &Effects) -> Result<(), StoreError> {
         let entries: Vec<Posting> = effects.entries().collect();
         let rows = effects.accounts.len()
             + effects.new_accounts.len()
             + effects.transactions.len()
             + entries.len();
-        let query = self
-            .query(&PERSIST)
+        let statement = if effects.is_plain() { &PERSIST } else { &PERSIST_ALL };
+        let mut query = sqlx::query(statement.as_str())
+            .persistent(self.prepared)
             .records(&effects.accounts)
             .records(&effects.new_accounts)
             .records(&effects.transactions)
@@ -177,15 +200,16 @@ impl PostgresWriter {
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
             .bind(i64::try_from(rows).unwrap_or(i64::MAX))
             .bind(rows::written(effects));
-        let numbered = query.execute(&mut self.connection).await?.rows_affected();
-        if numbered == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::broken("a row to change, or the stream's, is not there"))
+        if !effects.is_plain() {
+            query = query
+                .records(&effects.grants)
+                .records(&effects.ended_holds)
+                .records(&effects.reversals)
+                .records(&effects.clawbacks)
+                .column(&effects.returned_grants, |(account, _)| account.as_str())
+                .column(&effects.returned_grants, |(_, id)| uuid(*id));
         }
-    }
-
-    fn query(&self, statement: &'static str) -> PgQuery {
-        sqlx::query(statement).persistent(self.prepared)
+        query.execute(&mut self.connection).await?;
+        Ok(())
     }
 }
