@@ -8,7 +8,7 @@
 use crate::transaction::{Entry, Transaction};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::{fmt, fmt::Write as _};
+use std::fmt;
 
 /// A link of a chain: the name of the key it was made with, and the code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,9 +58,9 @@ impl ChainKey {
     /// The link that `entry` of `transaction` adds to the chain that ends in `previous`.
     #[must_use]
     pub fn link(&self, previous: &[u8; 32], transaction: &Transaction, entry: &Entry) -> Link {
-        let mut fields = Fields(String::with_capacity(1024));
+        let mut fields = Fields(Vec::with_capacity(1024));
         let entitled = transaction.entitled.as_ref();
-        fields.text(&hex(previous));
+        fields.hex(previous);
         fields.text(&self.id);
         fields.text(entry.account.as_str());
         fields.number(entry.sequence);
@@ -73,7 +73,7 @@ impl ChainKey {
         fields.number(entry.split.as_ref().map_or(0, |split| split.amount));
         fields.text(&entry.body);
         fields.text(transaction.account.as_str());
-        fields.text(&hex(transaction.id.as_bytes()));
+        fields.hex(transaction.id.as_bytes());
         fields.text(&transaction.key);
         fields.text(transaction.kind.as_str());
         fields.number(transaction.created.0);
@@ -84,7 +84,7 @@ impl ChainKey {
         fields.number(entitled.map_or(0, |it| it.quantity));
         fields.number(entitled.and_then(|it| it.period).map_or(-1, |period| period.0));
         fields.number(i64::from(entitled.is_some_and(|it| it.counted)));
-        fields.maybe(transaction.related.map(|id| hex(id.as_bytes())).as_deref());
+        fields.maybe_hex(transaction.related.as_ref().map(|id| &id.as_bytes()[..]));
         fields.text(&transaction.note.description);
         fields.text(&transaction.note.reference);
         fields.number_of(transaction.note.metadata.len());
@@ -97,40 +97,58 @@ impl ChainKey {
         fields.number_of(transaction.fingerprint.0.len());
         for (number, digest) in &transaction.fingerprint.0 {
             fields.number(i64::from(*number));
-            fields.text(&hex(digest));
+            fields.hex(digest);
         }
         let code = self.mac.clone().chain_update(&fields.0).finalize().into_bytes();
         Link { key: self.id.clone(), code: code.into() }
     }
 }
 
-struct Fields(String);
+/// What is signed. Every debit goes through here: nothing is formatted, and nothing but the whole is
+/// allocated.
+struct Fields(Vec<u8>);
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl Fields {
     fn text(&mut self, text: &str) {
-        write!(self.0, "{}:{text},", text.len()).expect("writing to a string succeeds");
+        self.begin(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b',');
     }
 
     fn maybe(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.0.push_str("-,"),
+            None => self.0.extend_from_slice(b"-,"),
         }
     }
 
     fn number(&mut self, number: i64) {
-        self.text(&number.to_string());
+        self.text(itoa::Buffer::new().format(number));
     }
 
     /// How many of something follow: lists of different lengths can't look alike.
     fn number_of(&mut self, items: usize) {
-        self.text(&items.to_string());
+        self.text(itoa::Buffer::new().format(items));
     }
-}
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string succeeds");
-        text
-    })
+    fn hex(&mut self, bytes: &[u8]) {
+        let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
+        self.begin(bytes.len().saturating_mul(2));
+        self.0.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));
+        self.0.push(b',');
+    }
+
+    fn maybe_hex(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.hex(bytes),
+            None => self.maybe(None),
+        }
+    }
+
+    fn begin(&mut self, bytes: usize) {
+        self.0.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
+        self.0.push(b':');
+    }
 }

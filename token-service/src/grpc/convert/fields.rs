@@ -207,6 +207,9 @@ impl<'a> Fields<'a> {
         &mut self,
         pairs: &BTreeMap<String, String>,
     ) -> Option<BTreeMap<String, String>> {
+        if pairs.is_empty() {
+            return Some(BTreeMap::new());
+        }
         let field = "metadata";
         let count = format!("give at most {METADATA_PAIRS_MAX} pairs");
         let few = self.check(pairs.len() <= METADATA_PAIRS_MAX, field, &count);
