@@ -28,8 +28,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that read. One file has one writer, and reading is not its bottleneck.
 const READERS_MAX: u32 = 4;
 
-/// Page cache of the writer; SQLite reads a minus as "KiB instead of pages".
-const WRITER_CACHE_KIB: &str = "-65536";
+/// Page cache of the writer; SQLite reads a minus as "KiB instead of pages". The kernel has the rest of
+/// the file, and a commit that splits a page walks through all of the cache.
+const WRITER_CACHE_KIB: &str = "-16384";
 
 /// Page cache of each reader.
 const READER_CACHE_KIB: &str = "-8192";
@@ -48,7 +49,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 /// little that isn't copied yet.
 const LOG_PAGES_MAX: i64 = 65_536;
 
-/// Prepared statements that a connection keeps: nine sizes of ten.
+/// Prepared statements that a connection keeps: ten sizes of some twenty.
 const STATEMENTS_MAX: usize = 256;
 
 /// Rows that a connection's thread hands over before it waits for them to be taken.

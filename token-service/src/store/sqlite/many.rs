@@ -1,7 +1,9 @@
 //! One statement for many rows: `head (?, …), (?, …) tail`.
 //!
-//! SQLite has no arrays; rows are bound one value each. A batch is cut into chunks of a few fixed
-//! sizes, so that every statement's text is one of nine and stays prepared.
+//! SQLite has no arrays; rows are bound one value each, and every statement is a trip to the thread
+//! that its driver keeps for the connection. So rows are padded with NULLs, which no statement
+//! matches or inserts, up to one of a few fixed numbers: one statement takes them all, and its text is
+//! one of ten and stays prepared.
 
 use crate::store::records::{Columns, Record, Value};
 use sqlx::{
@@ -10,8 +12,8 @@ use sqlx::{
 };
 use std::iter;
 
-/// Rows per statement, the largest first. 256 rows of 20 columns stay far below SQLite's 32,766.
-const CHUNKS: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// Rows per statement. 512 rows of 21 columns stay far below the 32,766 values that SQLite takes.
+const SIZES: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 pub(super) type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
@@ -23,14 +25,14 @@ impl Columns for Query {
 
 /// A statement for any number of rows.
 pub(super) struct Many {
-    statements: [String; CHUNKS.len()],
+    statements: [String; SIZES.len()],
 }
 
 impl Many {
     pub(super) fn new(head: &str, columns: usize, tail: &str) -> Self {
         let row = format!("({})", vec!["?"; columns].join(", "));
         let statement = |rows| format!("{head} {} {tail}", vec![row.as_str(); rows].join(", "));
-        Self { statements: CHUNKS.map(statement) }
+        Self { statements: SIZES.map(statement) }
     }
 
     /// The statements for `rows`, each with how many of them it takes.
@@ -40,9 +42,10 @@ impl Many {
     ) -> impl Iterator<Item = (&'static str, &'a [T])> + use<'a, T> {
         let mut rest = rows;
         iter::from_fn(move || {
-            let mut sizes = CHUNKS.into_iter().zip(&self.statements);
-            let (size, statement) = sizes.find(|(size, _)| *size <= rest.len())?;
-            let (chunk, others) = rest.split_at(size);
+            let mut sizes = SIZES.into_iter().zip(&self.statements);
+            let fits = |size: usize| rest.len() <= size || Some(&size) == SIZES.last();
+            let (size, statement) = sizes.find(|(size, _)| !rest.is_empty() && fits(*size))?;
+            let (chunk, others) = rest.split_at(size.min(rest.len()));
             rest = others;
             Some((statement.as_str(), chunk))
         })

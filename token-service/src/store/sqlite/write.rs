@@ -1,6 +1,6 @@
 //! The writer: one batch at a time, from `BEGIN IMMEDIATE` to `COMMIT`.
 //!
-//! Statements per batch, some more for sizes between powers of two: begin, accounts, transactions by name,
+//! Statements per batch, some more for batches of hundreds: begin, accounts, transactions by name,
 //! upsert of accounts, insert of transactions, insert of entries, commit. The other tables are read
 //! and written only when a batch has to do with them.
 
@@ -29,10 +29,15 @@ static DELETE_GRANTS: LazyLock<Many> = LazyLock::new(|| {
     Many::new("DELETE FROM grants WHERE (account_id, grant_id) IN (VALUES", 2, ")")
 });
 
+/// The batch's place in the stream, and what is there.
+const NUMBER: &str = "UPDATE stream SET position = position + ?; \
+     INSERT INTO commits SELECT position, ? FROM stream";
+
 fn insert(table: &Table, tail: &str) -> Many {
     let columns = table.columns.join(", ");
-    let head = format!("INSERT INTO {} ({columns}) VALUES", table.name);
-    Many::new(&head, table.columns.len(), tail)
+    let head = format!("INSERT INTO {} ({columns}) SELECT * FROM (VALUES", table.name);
+    let tail = format!(") WHERE column1 IS NOT NULL {tail}");
+    Many::new(&head, table.columns.len(), &tail)
 }
 
 fn upsert(table: &Table) -> Many {
@@ -134,15 +139,12 @@ impl SqliteWriter {
         PUT_HOLDS.write(connection, &effects.ended_holds).await?;
         PUT_REVERSALS.write(connection, &effects.reversals).await?;
         PUT_CLAWBACKS.write(connection, &effects.clawbacks).await?;
-        sqlx::query("UPDATE stream SET position = position + ?")
+        let numbered = sqlx::query(NUMBER)
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
-            .execute(&mut *connection)
-            .await?;
-        let numbered = sqlx::query("INSERT INTO commits SELECT position, ? FROM stream")
             .bind(rows::written(effects))
             .execute(&mut *connection)
             .await?;
-        if numbered.rows_affected() != 1 {
+        if numbered.rows_affected() != 2 {
             return Err(StoreError::broken("the stream's row is not there"));
         }
         Ok(())
