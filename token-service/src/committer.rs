@@ -5,8 +5,8 @@
 //! commit's latency), and takes it through *load, apply, check, persist, commit* before it answers
 //! anybody. A request that goes away changes nothing: the task is never cancelled.
 //!
-//! Round trips per batch: begin, load (accounts; transactions by key), persist (accounts,
-//! transactions, entries), commit. What bounds a batch: [`Limits::batch_commands_max`], or one job
+//! Round trips per batch: the store's, see there; their number doesn't depend on the batch's size.
+//! What bounds a batch: [`Limits::batch_commands_max`], or one job
 //! that is larger by itself. What is true after a crash between any two steps: before the commit,
 //! nothing happened; after it, everything did, and a caller who was told nothing finds it by its
 //! key. So a batch that failed for a reason that may pass is simply run again; if its commit was left
