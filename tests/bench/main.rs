@@ -31,6 +31,10 @@ mod zipf;
 use clap::Parser;
 use std::error::Error;
 
+/// The service's own: the servers of the other ways are not to be slower by theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures token-service.
 #[derive(Debug, Parser)]
 enum Arguments {
