@@ -1,23 +1,35 @@
-//! A way to PostgreSQL on which the answers to COMMIT get lost.
+//! A way to PostgreSQL on which the answers to what commits get lost: to COMMIT, and to statements that
+//! are transactions by themselves.
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::sleep,
 };
 
 /// The message `COMMIT` of the simple query protocol: its kind, its length without the kind, its text.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// One COMMIT in so many is hit: whoever asks again has to get through some time.
+/// What such a statement is answered with, at its beginning (`INSERT 0 …` completes), and at its end:
+/// no transaction is open.
+const INSERTED: &[u8] = b"INSERT 0 ";
+const IDLE: &[u8] = b"Z\0\0\0\x05I";
+
+/// A statement that is on its way when the connection breaks arrives at most so much later.
+const LATE_MILLIS_MAX: u64 = 500;
+
+/// One in so many is hit: whoever asks again has to get through some time.
 const LOST_ONE_IN: u32 = 3;
 
 /// Bytes passed on at once.
@@ -41,7 +53,7 @@ struct Losses {
 }
 
 impl Losses {
-    /// Whether the answer to this COMMIT gets lost.
+    /// Whether the answer to this one gets lost.
     fn hit(&self) -> bool {
         let number = self.commits.fetch_add(1, Ordering::Relaxed);
         let less = |left: u32| left.checked_sub(1);
@@ -75,7 +87,7 @@ impl Proxy {
         &self.url
     }
 
-    /// Loses the answers to so many COMMITs, under load, and waits until they are lost.
+    /// Loses so many answers, under load, and waits until they are lost.
     ///
     /// # Panics
     /// If the proxy is gone.
@@ -103,6 +115,9 @@ async fn pass(mut client: TcpStream, server: &str, losses: Losses) -> io::Result
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut asked, mut answered) = (vec![0; PIECE_BYTES], vec![0; PIECE_BYTES]);
+    // The prepared statements that commit, and the one that was asked for last.
+    let mut committing: HashSet<Vec<u8>> = HashSet::new();
+    let mut statement: Option<Vec<u8>> = None;
     loop {
         tokio::select! {
             length = client.read(&mut asked) => {
@@ -110,24 +125,49 @@ async fn pass(mut client: TcpStream, server: &str, losses: Losses) -> io::Result
                 if asked.is_empty() {
                     return Ok(());
                 }
-                server.write_all(asked).await?;
+                statement = bound(asked).map(<[u8]>::to_vec).or(statement);
+                let alone = bound(asked).is_some_and(|name| committing.contains(name));
                 // It comes alone: the answer to what was sent before it has come.
-                if asked == COMMIT && losses.hit() {
-                    // Done already when the connection breaks, or still being done.
-                    if fastrand::bool() {
+                if !((alone || asked == COMMIT) && losses.hit()) {
+                    server.write_all(asked).await?;
+                    continue;
+                }
+                losses.lost.send_modify(|lost| *lost += 1);
+                match fastrand::u8(..3) {
+                    // It is still being done when the connection breaks,
+                    0 => server.write_all(asked).await?,
+                    // or hasn't arrived, as happens to whatever isn't locked,
+                    1 if alone => {
+                        drop(client);
+                        sleep(Duration::from_millis(fastrand::u64(..LATE_MILLIS_MAX))).await;
+                        server.write_all(asked).await?;
                         server.readable().await?;
                     }
-                    losses.lost.send_modify(|lost| *lost += 1);
-                    return Ok(());
+                    // or is done already.
+                    _ => {
+                        server.write_all(asked).await?;
+                        server.readable().await?;
+                    }
                 }
+                return Ok(());
             }
             length = server.read(&mut answered) => {
                 let answered = &answered[..length?];
                 if answered.is_empty() {
                     return Ok(());
                 }
+                let inserted = answered.windows(INSERTED.len()).any(|it| it == INSERTED);
+                if inserted && answered.ends_with(IDLE) {
+                    committing.extend(statement.take());
+                }
                 client.write_all(answered).await?;
             }
         }
     }
+}
+
+/// The prepared statement that a message executes: of a Bind, the text after its portal's.
+fn bound(asked: &[u8]) -> Option<&[u8]> {
+    let names = asked.strip_prefix(b"B")?.get(4..)?;
+    names.split(|byte| *byte == 0).nth(1)
 }

@@ -21,7 +21,14 @@ use ledger::{
     Name, State, Time, Transaction, TransactionId, TransactionType,
 };
 use sqlx::{migrate::Migrator, postgres::PgDatabaseError};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+/// How long after its load a batch may be persisted without locks. Whoever lost the answer waits so long
+/// before they ask again: it can't happen behind their back then.
+pub(crate) const UNLOCKED_TIME: Duration = Duration::from_secs(1);
 
 /// Why the store couldn't do it.
 #[derive(Debug, thiserror::Error)]
@@ -479,15 +486,25 @@ impl Writer {
         either!(self.persist(effects))
     }
 
-    /// Whether what was loaded isn't locked. If so, the next load locks; after a `conflict` with others
-    /// some more do.
-    pub fn lock_next(&mut self, conflict: bool) -> bool {
+    /// Whether what was loaded is locked to the end.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
         match self {
             // A file has one writer.
-            Self::Sqlite(_) => false,
-            Self::Postgres(it) => it.lock_next(conflict),
+            Self::Sqlite(_) => true,
+            Self::Postgres(it) => it.is_locked(),
             #[cfg(feature = "simulator")]
-            Self::Simulated(it) => it.lock_next(),
+            Self::Simulated(it) => it.is_locked(),
+        }
+    }
+
+    /// Lets the next loads lock, so many.
+    pub fn lock_next(&mut self, loads: u32) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(it) => it.lock_next(loads),
+            #[cfg(feature = "simulator")]
+            Self::Simulated(it) => it.lock_next(loads),
         }
     }
 

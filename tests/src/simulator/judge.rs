@@ -3,7 +3,8 @@
 //! followers saw.
 //!
 //! So each command lies, as a whole, somewhere between its request and its answer, in one order that
-//! is the same for all: what is told is linearizable.
+//! is the same for all: what is told is linearizable. Only what is refused beside others that write may
+//! be told as it was a moment before them.
 
 use crate::rows::Rows;
 use ledger::{
@@ -46,6 +47,8 @@ pub(super) struct Judge {
     tags: Tag,
     /// Submissions whose clients were told that nothing was tried.
     untried: HashSet<Tag>,
+    /// Submissions whose clients know what came of them.
+    told: HashSet<Tag>,
 }
 
 /// What is wrong, in words.
@@ -63,6 +66,7 @@ impl Judge {
             submitted: HashMap::new(),
             tags: 0,
             untried: HashSet::new(),
+            told: HashSet::new(),
         }
     }
 
@@ -143,7 +147,10 @@ impl Judge {
     pub(super) fn answered(&mut self, tag: Tag, told: &Result<Vec<Outcome>, Failure>) -> Verdict {
         let runs = self.runs.get(&tag).map_or(&[][..], Vec::as_slice);
         match told {
-            Ok(told) if runs.iter().any(|run| same(run, told)) => Ok(()),
+            Ok(told) if runs.iter().any(|run| same(run, told)) => {
+                self.told.insert(tag);
+                Ok(())
+            }
             Ok(told) => Err(format!("#{tag} is told {told:#?}\nbut what came of it is {runs:#?}")),
             Err(Failure::StoreUnavailable) => Ok(()),
             Err(Failure::Internal) => Err(format!("#{tag} is told INTERNAL")),
@@ -203,6 +210,9 @@ impl Judge {
         }
         if self.untried.contains(&tag) {
             return Err(format!("#{tag} is run after its client was told that it wasn't"));
+        }
+        if self.told.contains(&tag) {
+            return Err(format!("#{tag} is run again after its client was told what came of it"));
         }
         self.runs.entry(tag).or_default().extend(outcomes.pop());
         Ok(())

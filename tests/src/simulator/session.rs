@@ -99,9 +99,12 @@ impl Session for Connection {
         })
     }
 
-    fn lock_next(&mut self) -> bool {
-        self.to_lock |= !self.locked;
-        !self.locked
+    fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    fn lock_next(&mut self, _: u32) {
+        self.to_lock = true;
     }
 
     fn commit(&mut self) -> Answer<'_, ()> {
@@ -321,19 +324,33 @@ impl Connection {
         Ok(())
     }
 
-    /// The database goes on with a commit whose client has gone.
+    /// The database goes on with a commit whose client has gone. Without locks, the statement that
+    /// writes and commits isn't even there yet: nothing is locked until it is, and it may be no more.
     fn commit_late(&mut self) {
         let (world, replica) = (Arc::clone(&self.world), self.replica);
         let (id, crashes) = (self.id, self.crashes);
         let batch = self.batch.take();
         let (broken, locked, to_lock) = (false, self.locked, false);
         let mut orphan = Self { world, replica, id, crashes, broken, batch, locked, to_lock };
+        let effects = self.world.lock().tables.uncommitted.get(&id).cloned();
+        if !locked {
+            self.release();
+        }
         // From here on it is the orphan's: this end has nothing to take back.
         self.id = 0;
         self.broken = true;
         self.world.spawn(async move {
             let millis = orphan.world.lock().rng.u64(..LATE_MILLIS_MAX);
             sleep(Duration::from_millis(millis)).await;
+            if !orphan.locked {
+                let effects = effects.expect("it was about to be written");
+                for account in &effects.accounts {
+                    if orphan.take(&account.id).await.is_err() {
+                        return;
+                    }
+                }
+                orphan.world.lock().tables.uncommitted.insert(orphan.id, effects);
+            }
             if orphan.alive().is_ok() {
                 drop(orphan.apply(Fate::Late));
             }

@@ -96,11 +96,41 @@ impl Effects {
     /// Whether accounts and transactions are all there is.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.grants.is_empty()
-            && self.returned_grants.is_empty()
-            && self.ended_holds.is_empty()
-            && self.reversals.is_empty()
-            && self.clawbacks.is_empty()
+        let Self {
+            new_accounts: _,
+            accounts: _,
+            transactions: _,
+            grants,
+            returned_grants,
+            ended_holds,
+            reversals,
+            clawbacks,
+        } = self;
+        grants.is_empty()
+            && returned_grants.is_empty()
+            && ended_holds.is_empty()
+            && reversals.is_empty()
+            && clawbacks.is_empty()
+    }
+
+    /// How many rows there are to write or delete.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let Self {
+            new_accounts,
+            accounts,
+            transactions,
+            grants,
+            returned_grants,
+            ended_holds,
+            reversals,
+            clawbacks,
+        } = self;
+        let posted =
+            [new_accounts.len(), accounts.len(), transactions.len(), self.entries().count()];
+        let others = [grants.len(), returned_grants.len(), ended_holds.len()];
+        let rare = [reversals.len(), clawbacks.len()];
+        posted.into_iter().chain(others).chain(rare).fold(0, usize::saturating_add)
     }
 
     /// Every account that changed, as it is now.

@@ -169,6 +169,12 @@ CREATE TYPE ledger.clawback_record AS (
     account_id text COLLATE "C", transaction_id uuid, body text
 );
 
+-- For a batch that was read without locks and arrives when nobody waits for it any more.
+CREATE FUNCTION ledger.too_late() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the batch was read too long ago' USING ERRCODE = 'serialization_failure';
+END $$;
+
 CREATE FUNCTION ledger.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% are never changed or deleted', TG_TABLE_NAME;

@@ -3,7 +3,7 @@
 use super::{Failure, Submission, stale::Stale, trouble::Trouble, watch::Watches};
 use crate::{
     clock::Clock,
-    store::{Store, StoreError, Writer},
+    store::{Store, StoreError, UNLOCKED_TIME, Writer},
 };
 use ledger::{
     Applied, ChainKey, Footprint, Job, Outcome, Policy, State, Time, apply, footprint,
@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How often a batch is tried while the database is away, or a single job while others are first.
 const TRIES_MAX: u32 = 5;
@@ -26,6 +26,9 @@ const CONFLICTS_MAX: u32 = 2;
 
 /// The wait before the second try; each further one is twice as long.
 const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+
+/// After a batch that others were faster than, so many are locked, itself among them.
+const LOCKED_AFTER_CONFLICT: u32 = 32;
 
 /// How long one try may take: a connection can die without a word.
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -50,6 +53,8 @@ struct Doubt {
     /// Which jobs of the batch it was for.
     jobs: Vec<usize>,
     applied: Applied,
+    /// Whether it can't happen behind the back of whoever asks with locks.
+    locked: bool,
 }
 
 /// Why jobs weren't committed.
@@ -149,7 +154,7 @@ impl Batcher {
                 }
             }
             if attempt < TRIES_MAX {
-                tokio::time::sleep(backoff).await;
+                sleep(backoff).await;
                 backoff *= 2;
             }
         }
@@ -165,6 +170,10 @@ impl Batcher {
     }
 
     async fn attempt(&mut self, jobs: &[Job]) -> Result<(), StoreError> {
+        if let Some(doubt) = self.in_doubt.as_mut().filter(|doubt| !doubt.locked) {
+            doubt.locked = true;
+            sleep(UNLOCKED_TIME).await;
+        }
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.store.writer().await?,
@@ -172,8 +181,8 @@ impl Batcher {
         let (mut numbers, mut open) = self.open(jobs);
         let mut needs = footprint(&open);
         if let Some(doubt) = &self.in_doubt {
-            // Whoever still commits it keeps its locks: this waits for them.
-            writer.lock_next(false);
+            // Whoever still commits it keeps its locks: these are waited for.
+            writer.lock_next(1);
             needs
                 .transactions
                 .extend(doubt.applied.effects.transactions.iter().map(|it| it.name()));
@@ -210,8 +219,9 @@ impl Batcher {
                 }
                 Ok(applied) if applied.effects.is_empty() => {
                     // What isn't written isn't proven, and this may be a server that is no longer
-                    // the one to ask: locks tell.
-                    if writer.lock_next(false) {
+                    // the one to ask: it gives no locks.
+                    if !writer.is_locked() {
+                        writer.lock_next(1);
                         continue;
                     }
                     // They were held to the end: nothing has changed since it was decided.
@@ -223,10 +233,12 @@ impl Batcher {
                 Ok(applied) => {
                     // Put aside before: if an answer is lost, or late, this is the question that is
                     // asked next.
-                    let doubt = self.in_doubt.insert(Doubt { jobs: numbers, applied });
+                    let locked = writer.is_locked();
+                    let doubt = self.in_doubt.insert(Doubt { jobs: numbers, applied, locked });
                     match writer.persist(&doubt.applied.effects).await {
                         Ok(()) => {}
-                        Err(StoreError::Conflict(_)) if writer.lock_next(true) => {
+                        Err(StoreError::Conflict(_)) if !locked => {
+                            writer.lock_next(LOCKED_AFTER_CONFLICT);
                             numbers = self.in_doubt.take().map_or_else(Vec::new, |it| it.jobs);
                             continue;
                         }

@@ -1,5 +1,5 @@
 //! The ledger on PostgreSQL 15 and newer, in a schema of its own: several writers in several
-//! processes, kept apart by the locks of the accounts' rows.
+//! processes, kept apart by the numbers of the accounts' entries and the locks of their rows.
 
 mod columns;
 mod read;
@@ -33,7 +33,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of every connection. A batch that waits for a lock, or whose process has stopped, gives
 /// way; statements are few and fixed, and each of them finds its rows by index, however little the
 /// planner knows about tables that were empty a minute ago.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
+    // Batches take their numbers from one row: a stricter level fails whoever has to wait for it.
+    ("default_transaction_isolation", "read committed"),
     ("lock_timeout", "500ms"),
     ("statement_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "10s"),
@@ -44,10 +46,13 @@ const SETTINGS: [(&str, &str); 8] = [
     ("jit", "off"),
 ];
 
-/// What opens a database transaction where connections are lent for one transaction each.
+/// What opens a database transaction.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// The same where connections are lent for one transaction each.
 static BEGIN_POOLED: LazyLock<String> = LazyLock::new(|| {
     let settings = SETTINGS.map(|(name, value)| format!("SET LOCAL {name} = '{value}'"));
-    format!("BEGIN; {}", settings.join("; "))
+    format!("{BEGIN}; {}", settings.join("; "))
 });
 
 /// Connections that look accounts up, and for a sign of life: none of the others, however long they
@@ -145,7 +150,7 @@ impl Postgres {
     /// # Errors
     /// If there is none to be had.
     pub async fn writer(&self) -> Result<PostgresWriter, StoreError> {
-        let begin = if self.prepared { "BEGIN" } else { BEGIN_POOLED.as_str() };
+        let begin = if self.prepared { BEGIN } else { BEGIN_POOLED.as_str() };
         Ok(PostgresWriter::new(self.connect().await?, begin, self.prepared))
     }
 
@@ -312,6 +317,9 @@ pub(super) fn judge(code: &str) -> fn(Box<dyn std::error::Error + Send + Sync>) 
         _ if code.starts_with("40") => StoreError::Conflict,
         // Switched to read only: the primary is elsewhere now.
         "25006" => StoreError::Unavailable,
+        // The schema isn't what this connection knows: it is being restored, or changed by a later
+        // version. A new connection sees what is there.
+        "0A000" | "26000" | "42P01" | "42704" | "XX000" => StoreError::Unavailable,
         // Connections, credentials, no such database, resources, operators, the system.
         _ if ["08", "28", "3D", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => {
             StoreError::Unavailable

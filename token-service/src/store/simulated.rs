@@ -77,8 +77,11 @@ pub trait Session: Debug + Send {
     /// See [`super::Writer::persist`].
     fn persist<'a>(&'a mut self, effects: &'a Effects) -> Answer<'a, ()>;
 
+    /// See [`super::Writer::is_locked`].
+    fn is_locked(&self) -> bool;
+
     /// See [`super::Writer::lock_next`].
-    fn lock_next(&mut self) -> bool;
+    fn lock_next(&mut self, loads: u32);
 
     /// See [`super::Writer::commit`].
     fn commit(&mut self) -> Answer<'_, ()>;

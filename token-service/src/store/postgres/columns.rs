@@ -39,6 +39,18 @@ pub(super) fn upsert(table: &Table, number: usize) -> String {
     format!("{} {}", insert(table, number), table.or_update())
 }
 
+/// Deletes the rows of a name, whose columns are the parameters `$first` and the next.
+pub(super) fn delete(table: &Table, first: usize) -> String {
+    let (name, keys) = (table.name, table.columns.split_at(table.keys).0);
+    let same: Vec<String> = keys.iter().map(|key| format!("t.{key} = n.{key}")).collect();
+    format!(
+        "DELETE FROM ledger.{name} t USING unnest(${first}::text[], ${}::uuid[]) AS n ({}) WHERE {}",
+        first + 1,
+        keys.join(", "),
+        same.join(" AND "),
+    )
+}
+
 fn unnest(table: &Table, number: usize) -> String {
     format!("unnest(${number}::{}[])", table.record)
 }

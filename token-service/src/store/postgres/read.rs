@@ -1,4 +1,4 @@
-//! Reading: what a writer loads under its locks, and what readers answer.
+//! Reading: what a writer loads, under its locks or not, and what readers answer.
 
 use super::columns::{BindMany, PgQuery};
 use crate::store::{
@@ -31,14 +31,19 @@ static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
 static LOCKED_ACCOUNTS: LazyLock<String> =
     LazyLock::new(|| format!("{} ORDER BY account_id FOR UPDATE", ACCOUNTS.as_str()));
 
-/// Accounts, and whether any of these transactions is there: both as of one moment.
+/// The database's time in microseconds.
+pub(super) const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// The time, whether any of these transactions is there, and accounts: all as of one moment. There is
+/// a row without an account if there is none.
 static UNPOSTED: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {ACCOUNT_COLUMNS}, EXISTS ( \
+        "SELECT asked_time, posted_before, {ACCOUNT_COLUMNS} \
+         FROM (SELECT {CLOCK} AS asked_time, EXISTS ( \
              SELECT FROM unnest($2::text[], $3::uuid[]) AS n (account_id, transaction_id) \
              JOIN ledger.transactions t ON t.transaction_id = n.transaction_id \
-                  AND t.account_id = n.account_id) AS posted_before \
-         FROM ledger.accounts WHERE account_id = ANY($1)"
+                  AND t.account_id = n.account_id) AS posted_before) AS asked \
+         LEFT JOIN ledger.accounts ON account_id = ANY($1)"
     )
 });
 
@@ -161,6 +166,13 @@ const USAGE: &str = "SELECT t.action, \
             OR (t.type = 'reversal' AND e.counter_account = 'sys/usage')) \
      GROUP BY t.action ORDER BY 2 DESC, t.action COLLATE \"C\" NULLS FIRST";
 
+/// Accounts that may be written without a lock.
+pub(super) struct Unposted {
+    /// The database's time, in microseconds, when they were as they are told.
+    pub(super) time: i64,
+    pub(super) accounts: Vec<Account>,
+}
+
 /// A connection that reads.
 pub(super) struct Reader<'c> {
     connection: &'c mut PgConnection,
@@ -189,19 +201,22 @@ impl<'c> Reader<'c> {
         accounts(&self.rows(query).await?)
     }
 
-    /// The accounts, if no transaction of these names is there: an account that isn't has none.
+    /// The accounts, if no transaction of these names is there.
     pub(super) async fn unposted(
         &mut self,
         needs: &Footprint,
-    ) -> Result<Option<Vec<Account>>, StoreError> {
+    ) -> Result<Option<Unposted>, StoreError> {
         let ids: Vec<&AccountId> = needs.accounts.iter().collect();
         let names: Vec<&Name> = needs.transactions.iter().collect();
         let query = self.query(&UNPOSTED).column(&ids, |id| id.as_str());
-        let rows = self.rows(named(query, &names)).await?;
-        match rows.first() {
-            Some(row) if row.try_get("posted_before")? => Ok(None),
-            Some(_) | None => accounts(&rows).map(Some),
+        let mut rows = self.rows(named(query, &names)).await?;
+        let first = rows.first().ok_or_else(|| StoreError::broken("it doesn't tell the time"))?;
+        let (time, posted) = (first.try_get("asked_time")?, first.try_get("posted_before")?);
+        if first.try_get::<Option<&str>, _>("account_id")?.is_none() {
+            rows.clear();
         }
+        let accounts = accounts(&rows)?;
+        Ok(if posted { None } else { Some(Unposted { time, accounts }) })
     }
 
     pub(super) async fn accounts(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {

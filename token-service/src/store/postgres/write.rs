@@ -6,15 +6,19 @@
 //! account has one entry of each number. If somebody else wrote that entry first, nothing of the
 //! second statement happens, and the batch is begun again, with locks.
 //!
+//! Nothing is locked while the second statement is on its way, so it may not arrive whenever it likes: it
+//! refuses to write later than [`UNLOCKED_TIME`] after the first, and whoever lost its answer waits that
+//! long before they look. A COMMIT needs no such rule: the locks before it are waited for.
+//!
 //! With locks, and for whatever needs more rows than that, it takes five or more: begin, accounts,
 //! transactions by name, whatever else there is to read, the one that writes, commit.
 
 use super::{
-    columns::{BindMany, insert, update, upsert},
-    read,
+    columns::{BindMany, delete, insert, update, upsert},
+    read::{self, CLOCK},
 };
 use crate::store::{
-    StoreError,
+    StoreError, UNLOCKED_TIME,
     records::{Posting, Record},
     rows::{self, uuid},
 };
@@ -24,46 +28,49 @@ use ledger::{
 use sqlx::postgres::PgConnection;
 use std::sync::{Arc, LazyLock};
 
-/// Accounts, transactions and entries, and after these the batch's place in the stream: from there on
-/// nobody else can commit before this batch has. If a row wasn't written, or the stream's isn't there,
-/// then a position is NULL, which its column refuses: all of it happens, or nothing.
-static PERSIST: LazyLock<String> = LazyLock::new(|| persist(""));
+/// What every batch writes. See [`persist`].
+static PERSIST: LazyLock<String> = LazyLock::new(|| persist(&[]));
 
-/// The same, and the rows that few batches write. The accounts' rows are written, and so locked, first.
+/// The same, and the rows that few batches write.
 static PERSIST_ALL: LazyLock<String> = LazyLock::new(|| {
-    persist(&format!(
-        "put_grants AS ({}), put_holds AS ({}), put_reversals AS ({}), put_clawbacks AS ({}), \
-         deleted_grants AS ( \
-             DELETE FROM ledger.grants g \
-             USING unnest($12::text[], $13::uuid[]) AS n (account_id, grant_id) \
-             WHERE g.account_id = n.account_id AND g.grant_id = n.grant_id), ",
-        upsert(&<(Name, Grant)>::TABLE, 8),
-        upsert(&<(Name, Hold)>::TABLE, 9),
-        upsert(&<(Name, Reversal)>::TABLE, 10),
-        upsert(&<(Name, Clawback)>::TABLE, 11),
-    ))
+    persist(&[
+        ("put_grants", upsert(&<(Name, Grant)>::TABLE, 9)),
+        ("put_holds", upsert(&<(Name, Hold)>::TABLE, 10)),
+        ("put_reversals", upsert(&<(Name, Reversal)>::TABLE, 11)),
+        ("put_clawbacks", upsert(&<(Name, Clawback)>::TABLE, 12)),
+        ("deleted_grants", delete(&<(Name, Grant)>::TABLE, 13)),
+    ])
 });
 
-fn persist(others: &str) -> String {
+/// Accounts, transactions and entries, and after these the batch's place in the stream: from there on
+/// nobody else can commit before this batch has. The counts make that the last step. They also make
+/// sure that every row was written: if not, or if the stream's isn't there, a position is NULL, which
+/// its column refuses. So all of it happens, or nothing.
+fn persist(others: &[(&str, String)]) -> String {
     let (accounts, transactions) = (&Account::TABLE, &Arc::<Transaction>::TABLE);
-    let (changed, opened) = (update(accounts, 1), insert(accounts, 2));
-    let (posted, entered) = (insert(transactions, 3), insert(&Posting::TABLE, 4));
+    let steps = [
+        ("changed", update(accounts, 1)),
+        ("opened", insert(accounts, 2)),
+        ("posted", insert(transactions, 3)),
+        ("entered", insert(&Posting::TABLE, 4)),
+    ];
+    let steps = steps.iter().chain(others);
+    let written: Vec<String> =
+        steps.clone().map(|(name, _)| format!("(SELECT count(*) FROM {name})")).collect();
+    let steps: String =
+        steps.map(|(name, step)| format!("{name} AS ({step} RETURNING 1), ")).collect();
     format!(
-        "WITH changed AS ({changed} RETURNING 1), opened AS ({opened} RETURNING 1), \
-         posted AS ({posted} RETURNING 1), entered AS ({entered} RETURNING 1), {others}\
-         numbered AS ( \
-             UPDATE ledger.stream SET position = CASE WHEN $6 = \
-                 (SELECT count(*) FROM changed) + (SELECT count(*) FROM opened) \
-                 + (SELECT count(*) FROM posted) + (SELECT count(*) FROM entered) \
-                 THEN position + $5 END \
+        "WITH {steps} numbered AS ( \
+             UPDATE ledger.stream SET position = CASE \
+                 WHEN $6 <> {} THEN NULL \
+                 WHEN {CLOCK} >= $8 THEN ledger.too_late() \
+                 ELSE position + $5 END \
              WHERE stream_id = 1 RETURNING position) \
          INSERT INTO ledger.commits (position, entries) \
-         VALUES ((SELECT position FROM numbered), $7)"
+         VALUES ((SELECT position FROM numbered), $7)",
+        written.join(" + "),
     )
 }
-
-/// After a batch that others were faster than, so many are written under locks from the start.
-const LOCKED_AFTER_CONFLICT: u32 = 32;
 
 /// One connection that writes.
 #[derive(Debug)]
@@ -73,23 +80,27 @@ pub struct PostgresWriter {
     prepared: bool,
     /// Whether a transaction is open, and the batch's accounts locked.
     locked: bool,
-    /// So many batches are to be locked from the start.
+    /// So many loads are to lock.
     to_lock: u32,
+    /// What was loaded without locks is written before this time of the database, or not at all.
+    before: Option<i64>,
 }
 
 impl PostgresWriter {
     pub(super) fn new(connection: PgConnection, begin: &'static str, prepared: bool) -> Self {
-        Self { connection, begin, prepared, locked: false, to_lock: 0 }
+        Self { connection, begin, prepared, locked: false, to_lock: 0, before: None }
     }
 
     /// See [`crate::store::Writer::begin`]: what is to be opened is opened once it is known whether it
     /// has to be.
     ///
     /// # Errors
-    /// Never.
+    /// If a transaction is open.
     #[expect(clippy::unused_async, reason = "other databases have something to do")]
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        self.locked = false;
+        if self.locked {
+            return Err(StoreError::broken("the batch before was not ended"));
+        }
         Ok(())
     }
 
@@ -98,7 +109,7 @@ impl PostgresWriter {
     /// # Errors
     /// If the database says no, or nothing.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        if self.locked { self.run("COMMIT").await } else { Ok(()) }
+        self.end("COMMIT").await
     }
 
     /// Forgets it.
@@ -106,7 +117,14 @@ impl PostgresWriter {
     /// # Errors
     /// If the connection is lost.
     pub async fn rollback(&mut self) -> Result<(), StoreError> {
-        if self.locked { self.run("ROLLBACK").await } else { Ok(()) }
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.locked) {
+            self.run(statement).await?;
+        }
+        Ok(())
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
@@ -114,12 +132,14 @@ impl PostgresWriter {
         Ok(())
     }
 
+    /// See [`crate::store::Writer::is_locked`].
+    pub fn is_locked(&self) -> bool {
+        self.locked
+    }
+
     /// See [`crate::store::Writer::lock_next`].
-    pub fn lock_next(&mut self, conflict: bool) -> bool {
-        if !self.locked {
-            self.to_lock = if conflict { LOCKED_AFTER_CONFLICT } else { 1 };
-        }
-        !self.locked
+    pub fn lock_next(&mut self, loads: u32) {
+        self.to_lock = self.to_lock.max(loads);
     }
 
     /// Reads the footprint's rows; what doesn't exist is told as such.
@@ -128,20 +148,28 @@ impl PostgresWriter {
     /// If they can't be read, or somebody else keeps a lock for too long.
     pub async fn load(&mut self, needs: &Footprint, tips_since: Time) -> Result<State, StoreError> {
         // Without a transaction there are no timeouts behind a pooler.
-        if self.to_lock == 0 && self.prepared && needs.is_plain() {
-            let accounts = read::Reader::new(&mut self.connection, true).unposted(needs).await?;
-            if let Some(accounts) = accounts {
-                let mut state = State::absent(needs);
-                for account in accounts {
-                    state.accounts.load(account.id.clone(), Some(account));
-                }
-                return Ok(state);
+        if self.to_lock == 0
+            && self.prepared
+            && needs.is_plain()
+            && let Some(found) = self.reader().unposted(needs).await?
+        {
+            let micros = i64::try_from(UNLOCKED_TIME.as_micros()).unwrap_or(0);
+            self.before = Some(found.time.saturating_add(micros));
+            let mut state = State::absent(needs);
+            for account in found.accounts {
+                state.accounts.load(account.id.clone(), Some(account));
             }
+            return Ok(state);
         }
         self.to_lock = self.to_lock.saturating_sub(1);
+        self.before = None;
         self.run(self.begin).await?;
         self.locked = true;
         self.load_locked(needs, tips_since).await
+    }
+
+    fn reader(&mut self) -> read::Reader<'_> {
+        read::Reader::new(&mut self.connection, self.prepared)
     }
 
     async fn load_locked(
@@ -149,7 +177,7 @@ impl PostgresWriter {
         needs: &Footprint,
         tips_since: Time,
     ) -> Result<State, StoreError> {
-        let reader = &mut read::Reader::new(&mut self.connection, self.prepared);
+        let reader = &mut self.reader();
         let mut state = State::absent(needs);
         for account in reader.locked_accounts(&needs.accounts).await? {
             state.accounts.load(account.id.clone(), Some(account));
@@ -186,10 +214,6 @@ impl PostgresWriter {
     /// If the database doesn't take them.
     pub async fn persist(&mut self, effects: &Effects) -> Result<(), StoreError> {
         let entries: Vec<Posting> = effects.entries().collect();
-        let rows = effects.accounts.len()
-            + effects.new_accounts.len()
-            + effects.transactions.len()
-            + entries.len();
         let statement = if effects.is_plain() { &PERSIST } else { &PERSIST_ALL };
         let mut query = sqlx::query(statement.as_str())
             .persistent(self.prepared)
@@ -198,8 +222,9 @@ impl PostgresWriter {
             .records(&effects.transactions)
             .records(&entries)
             .bind(i64::try_from(entries.len()).unwrap_or(i64::MAX))
-            .bind(i64::try_from(rows).unwrap_or(i64::MAX))
-            .bind(rows::written(effects));
+            .bind(i64::try_from(effects.rows()).unwrap_or(i64::MAX))
+            .bind(rows::written(effects))
+            .bind(self.before);
         if !effects.is_plain() {
             query = query
                 .records(&effects.grants)
