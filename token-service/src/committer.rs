@@ -5,11 +5,10 @@
 //! commit's latency), and takes it through *load, apply, check, persist, commit* before it answers
 //! anybody. A request that goes away changes nothing: the task is never cancelled.
 //!
-//! Round trips per batch: the store's, see there; their number doesn't depend on the batch's size.
-//! What bounds a batch: [`Limits::batch_commands_max`], or one job
-//! that is larger by itself. What is true after a crash between any two steps: before the commit,
-//! nothing happened; after it, everything did, and a caller who was told nothing finds it by its
-//! key. So a batch that failed for a reason that may pass is simply run again; if its commit was left
+//! Round trips per batch: the store's, see there; their number doesn't depend on the batch's size. What
+//! bounds a batch: [`Limits::batch_commands_max`], or one job that is larger by itself. What is true
+//! after a crash between any two steps: before the commit, nothing happened; after it, everything did,
+//! and a caller who was told nothing finds it by its key. So a batch that failed for a reason that may pass is simply run again; if its commit was left
 //! without an answer, whether it is there is looked up first, and then it has its first answers.
 //!
 //! A batch that fails because of what is in it is halved until the culprit stands alone; only that
@@ -146,8 +145,8 @@ impl Committer {
         let (answer, outcomes) = oneshot::channel();
         let waiting = Waiting { answer, span: Span::current(), _room: room };
         let submission = Submission { job, waiting };
-        // By its first account. A job may touch others too: the locks of their rows keep lanes apart,
-        // as they do processes.
+        // By its first account. A job may touch others too: the numbers of their entries keep lanes
+        // apart, as they do processes.
         let first = submission.job.commands.first().ok_or(Failure::Internal)?;
         let lane = lanes::of(&self.lanes, &first.account).ok_or(Failure::Internal)?;
         // A lane has room for whatever `room` lets in.

@@ -3,6 +3,7 @@
 use proto::v1::{
     GetBalanceRequest, GetTransactionRequest, TransferRequest, get_transaction_request::Name,
 };
+use sqlx::{Connection as _, PgConnection};
 use tests::{
     postgres::{Options, Server, Version},
     process::{Home, Process},
@@ -48,6 +49,25 @@ async fn of_n_debits_on_a_balance_of_n_less_k_exactly_n_less_k_succeed_with_four
 async fn of_n_debits_on_a_balance_of_n_less_k_exactly_n_less_k_succeed_in_two_processes() {
     let arguments: [&[&str]; 2] = [&[], &["--committers=4"]];
     exactly_what_is_there_is_spent(&Home::postgres().await, &arguments).await;
+}
+
+/// One of which locks whatever it reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_n_debits_on_a_balance_of_n_less_k_exactly_n_less_k_succeed_beside_one_for_a_pooler() {
+    let arguments: [&[&str]; 2] = [&[], &["--postgres-pooler"]];
+    exactly_what_is_there_is_spent(&Home::postgres().await, &arguments).await;
+}
+
+/// Whatever its operator prefers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_n_debits_on_a_balance_of_n_less_k_exactly_n_less_k_succeed_where_serializable_is_usual()
+{
+    let server = Server::start(Options::default()).await;
+    let mut connection = PgConnection::connect(server.url()).await.expect("it answers");
+    let prefer = "ALTER ROLE ALL SET default_transaction_isolation = 'serializable'";
+    sqlx::raw_sql(prefer).execute(&mut connection).await.expect("it is preferred");
+    let arguments: [&[&str]; 3] = [&[], &["--committers=4"], &["--postgres-pooler"]];
+    exactly_what_is_there_is_spent(&Home::at(server.url()), &arguments).await;
 }
 
 /// The newest that the service supports; the others are on whatever this machine has.

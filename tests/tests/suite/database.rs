@@ -206,6 +206,34 @@ async fn a_service_that_may_not_make_tables_serves_a_database_that_was_migrated(
     sqlx::raw_sql(AssertSqlSafe(unmake)).execute(&mut connection).await.expect("it goes");
 }
 
+/// What a restore of a backup does to a type that connections know: the same again, but another.
+const MAKE_ANEW: &str = "
+    DO $$ DECLARE it record; BEGIN
+        FOR it IN SELECT c.relname AS name, string_agg(quote_ident(a.attname) || ' '
+                      || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum) AS columns
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+                  WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind = 'c'
+                  GROUP BY c.relname LOOP
+            EXECUTE format('DROP TYPE ledger.%I', it.name);
+            EXECUTE format('CREATE TYPE ledger.%I AS (%s)', it.name, it.columns);
+        END LOOP;
+    END $$";
+
+#[tokio::test]
+async fn a_service_goes_on_after_its_types_were_restored_from_a_backup() {
+    let home = Home::postgres().await;
+    let process = home.start(&[]).await;
+    let client = process.client().await;
+    credit(&client, "alice", 10).await;
+    let mut connection = PgConnection::connect(home.url()).await.expect("it answers");
+    for key in ["one", "two"] {
+        sqlx::raw_sql(MAKE_ANEW).execute(&mut connection).await.expect("types");
+        let debited = client.clone().debit(request("alice", key)).await.expect("debited");
+        assert!(!debited.into_inner().replayed);
+    }
+    assert_eq!(process.terminate().await, Some(0));
+}
+
 #[tokio::test]
 async fn the_password_of_a_database_is_never_told() {
     let secret = "canary-canary-canary";

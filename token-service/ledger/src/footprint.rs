@@ -7,10 +7,10 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Rows to load. Locks are taken on `accounts`, in their order; everything else hangs on one of them.
+/// Rows to load. What is locked is `accounts`, in their order; everything else hangs on one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Accounts to lock and load.
+    /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// Transactions with their entries: what keys may name, what commands refer to.
     pub transactions: BTreeSet<Name>,

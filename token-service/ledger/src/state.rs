@@ -193,7 +193,7 @@ impl<K: Ord + Clone, V: Clone> Table<K, V> {
 /// What the shell loaded, row by row of the footprint; rows that don't exist are loaded as `None`.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// Accounts, locked.
+    /// Accounts.
     pub accounts: Table<AccountId, Account>,
     /// Transactions with all their entries.
     pub transactions: Table<Name, Arc<Transaction>>,
