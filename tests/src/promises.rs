@@ -11,7 +11,7 @@ use proto::v1::{
     batch_command::Command, token_service_client::TokenServiceClient,
 };
 use std::{collections::BTreeMap, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, transport::Channel};
 
 /// Asks a service.
@@ -25,6 +25,9 @@ const LITTLE: i64 = 400;
 
 /// One debit in so many is on the account that soon is empty.
 const LITTLE_ONE_IN: u8 = 8;
+
+/// The longest that something is under way without anything else being done.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(1);
 
 /// Debits that are repeated at once.
 const REPEATED_MAX: usize = 500;
@@ -91,6 +94,23 @@ impl Accounts {
         };
         promises.insert((account.clone(), key), known);
         status
+    }
+
+    /// Waits until nothing happens any more: what callers have given up may still be under way.
+    ///
+    /// # Panics
+    /// If the service doesn't answer.
+    pub async fn settle(&self, client: &Client) {
+        let mut before = None;
+        loop {
+            let found = [debits(client, &self.plenty).await, debits(client, &self.little).await];
+            let done = Some(found.map(|debits| debits.len()));
+            if done == before {
+                return;
+            }
+            before = done;
+            sleep(UNDER_WAY_MAX).await;
+        }
     }
 
     /// Holds what the callers of these accounts know against what the ledger says, and repeats what

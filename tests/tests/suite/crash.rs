@@ -59,6 +59,7 @@ async fn cancelled_calls_lose_and_double_nothing(home: Home) {
     assert_eq!(promises.len(), 10_000);
     let nothing = promises.values().filter(|it| matches!(it, Known::Nothing)).count();
     assert!((500..9_500).contains(&nothing), "moments are random: {nothing} cancelled");
+    accounts.settle(&client).await;
     accounts.check(&client, &promises).await;
     assert_eq!(process.terminate().await, Some(0));
 }
