@@ -8,7 +8,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{error::Error, str::FromStr as _, time::Duration};
-use token_service::grpc::RequestLayer;
+use token_service::grpc::{RequestLayer, Timeouts};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -66,7 +66,8 @@ pub async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{:?} answers on {}", arguments.way, listener.local_addr()?);
-    let layer = RequestLayer::new(ACQUIRE_TIMEOUT, CancellationToken::new());
+    let timeouts = Timeouts { call_max: ACQUIRE_TIMEOUT, receive: ACQUIRE_TIMEOUT };
+    let layer = RequestLayer::new(timeouts, CancellationToken::new());
     let service = TokenServiceServer::new(Baseline { way: arguments.way, pool });
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder().layer(layer).max_concurrent_streams(128).add_service(service);

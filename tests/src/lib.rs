@@ -5,6 +5,7 @@ pub mod core;
 pub mod disk;
 pub mod follower;
 pub mod health;
+pub mod http2;
 pub mod model;
 pub mod postgres;
 pub mod process;

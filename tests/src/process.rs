@@ -69,9 +69,17 @@ impl Process {
     /// # Panics
     /// If it doesn't answer.
     pub async fn client(&self) -> TokenServiceClient<Channel> {
+        TokenServiceClient::new(self.channel().await)
+    }
+
+    /// The same, for a client of any service.
+    ///
+    /// # Panics
+    /// If it doesn't answer.
+    pub async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
         let endpoint = endpoint.expect("it is an address").tcp_nodelay(true);
-        TokenServiceClient::new(endpoint.connect().await.expect("it answers"))
+        endpoint.connect().await.expect("it answers")
     }
 
     /// The most memory that it has ever used, in KiB.

@@ -22,7 +22,7 @@ mod watch;
 pub use trouble::Trouble;
 pub use watch::{Watch, Watches};
 
-use crate::{clock::Clock, lanes, store::Store};
+use crate::{clock::Clock, lanes, limits::Limit, store::Store};
 use batch::Batcher;
 use ledger::{AccountId, ChainKey, Job, Outcome, Policy};
 use std::sync::Arc;
@@ -139,7 +139,10 @@ impl Committer {
         let commands = u32::try_from(job.commands.len()).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(commands);
         let room = room.map_err(|full| match full {
-            TryAcquireError::NoPermits => Failure::Overloaded,
+            TryAcquireError::NoPermits => {
+                Limit::QueueCapacity.bites();
+                Failure::Overloaded
+            }
             TryAcquireError::Closed => Failure::Draining,
         })?;
         let (answer, outcomes) = oneshot::channel();

@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
@@ -20,7 +21,8 @@ pub use self::report::ConfigError;
 pub use self::value::{
     Catalog, ChainKey, ChainKeys, Database, LogFormat, PostgresUrl, Reflection, Secret,
 };
-use self::value::{Unquoted, address, directives, within};
+use self::value::{Unquoted, address, collector, directives, within};
+use crate::listener;
 
 /// Every setting in effect, each within its bounds.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -103,6 +105,22 @@ pub struct Config {
     #[arg(value_parser = within::<u64>(100..=600_000))]
     pub request_timeout_ms_max: u64,
 
+    /// Milliseconds in which whatever a client begins to send has to come: a connection's first frame,
+    /// any frame, a call's headers, a message. Who is slower than that is sent away.
+    #[arg(long, value_name = "MS", default_value = "5000")]
+    #[arg(value_parser = within::<u64>(100..=600_000))]
+    pub receive_timeout_ms: u64,
+
+    /// Connections at a time; more are closed at once.
+    #[arg(long, value_name = "CONNECTIONS", default_value = "4096")]
+    #[arg(value_parser = within::<usize>(1..=1_000_000))]
+    pub connections_max: usize,
+
+    /// Connections at a time from one address; more are closed at once.
+    #[arg(long, value_name = "CONNECTIONS", default_value = "1024")]
+    #[arg(value_parser = within::<usize>(1..=1_000_000))]
+    pub connections_per_address_max: usize,
+
     /// Bytes of one request.
     #[arg(long, value_name = "BYTES", default_value = "1048576")]
     #[arg(value_parser = within::<usize>(1024..=64 * 1024 * 1024))]
@@ -134,6 +152,11 @@ pub struct Config {
     /// What is logged: a level, or `target=level` pairs such as `info,sqlx=warn`.
     #[arg(long, value_name = "DIRECTIVES", default_value = "info", value_parser = directives)]
     pub log: String,
+
+    /// The collector that metrics are sent to, by OTLP over gRPC, e.g. `http://localhost:4317`; without
+    /// it there are none.
+    #[arg(long, value_name = "URL", value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
 
     /// Where each of the above came from, by its name.
     #[arg(skip)]
@@ -237,6 +260,15 @@ impl Config {
     /// How PostgreSQL is read.
     pub fn postgres_limits(&self) -> PostgresLimits {
         PostgresLimits { readers_max: self.postgres_readers_max, prepared: !self.postgres_pooler }
+    }
+
+    /// What connections may do.
+    pub fn connection_limits(&self) -> listener::Limits {
+        listener::Limits {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+            receive_timeout: Duration::from_millis(self.receive_timeout_ms),
+        }
     }
 
     /// What no setting can know about itself alone.

@@ -12,6 +12,7 @@ pub mod fingerprint;
 mod list;
 pub mod page;
 mod read;
+mod receive;
 pub mod status;
 pub mod token_api;
 pub mod trace;
@@ -19,7 +20,7 @@ mod watch;
 
 pub use admin_api::AdminApi;
 pub use token_api::TokenApi;
-pub use trace::RequestLayer;
+pub use trace::{RequestLayer, Timeouts};
 
 use crate::{
     clock::Clock,

@@ -12,6 +12,8 @@ pub mod grpc;
 pub mod health;
 pub mod keys;
 mod lanes;
+pub mod limits;
+pub mod listener;
 pub mod policy;
 pub mod reader;
 pub mod serve;

@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: &Config) -> Result<ExitCode, Failed> {
-    telemetry::init(config)?;
+    let exporters = telemetry::init(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let running = serve::start(config, Clock::System).await?;
@@ -51,6 +51,7 @@ async fn run(config: &Config) -> Result<ExitCode, Failed> {
     tracing::info!("draining");
     let in_time = running.stop().await;
     tracing::info!(in_time, "stopped");
+    exporters.stop();
     Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -5,9 +5,10 @@ use crate::{
     committer::{Committer, Limits},
     config::{Config, Reflection},
     events,
-    grpc::{AdminApi, Api, RequestLayer, TokenApi},
+    grpc::{AdminApi, Api, RequestLayer, Timeouts, TokenApi},
     health,
     keys::{KeyError, chain_keys},
+    listener::Listener,
     policy::policy,
     reader::Reader,
     store::{Store, StoreError},
@@ -23,7 +24,7 @@ use proto::{
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 
 /// Streams that a client may make us reset before it is sent away (the MadeYouReset class).
 const LOCAL_RESETS_MAX: usize = 1024;
@@ -157,10 +158,13 @@ pub async fn start_under(
     let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let timeout_max = Duration::from_millis(config.request_timeout_ms_max);
+    let timeouts = Timeouts {
+        call_max: Duration::from_millis(config.request_timeout_ms_max),
+        receive: Duration::from_millis(config.receive_timeout_ms),
+    };
     let (v1, v1alpha) = reflection(config.reflection)?.unzip();
     let router = Server::builder()
-        .layer(RequestLayer::new(timeout_max, ending.clone()))
+        .layer(RequestLayer::new(timeouts, ending.clone()))
         .max_concurrent_streams(config.concurrent_streams_max)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
@@ -172,7 +176,7 @@ pub async fn start_under(
         .add_service(health)
         .add_optional_service(v1)
         .add_optional_service(v1alpha);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = Listener::new(listener, config.connection_limits());
     let draining = drain.clone().cancelled_owned();
     #[expect(clippy::disallowed_methods, reason = "`Running::stop` waits for this handle")]
     let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, draining));

@@ -1,4 +1,4 @@
-//! What the process says about itself while it runs: logs, spans and panics. Apart from everything
+//! What the process says about itself while it runs: logs, spans, panics, metrics. Apart from everything
 //! that speaks, so that exporters can be added here without touching those.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -8,6 +8,9 @@ use std::io::{self, IsTerminal};
 use std::panic;
 
 use http::HeaderMap;
+use opentelemetry::global;
+use opentelemetry_otlp::{MetricExporter, WithExportConfig as _};
+use opentelemetry_sdk::{Resource, metrics::SdkMeterProvider};
 use serde_json::{Map, Value};
 use tracing::{Event, Span, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError};
@@ -24,12 +27,28 @@ use uuid::Uuid;
 
 use crate::config::{Config, LogFormat};
 
-/// Sends every log line and panic of the process to stderr, as the configuration asks.
+/// What goes elsewhere than to stderr.
+#[derive(Debug)]
+pub struct Exporters {
+    metrics: Option<SdkMeterProvider>,
+}
+
+impl Exporters {
+    /// Sends what is left.
+    pub fn stop(self) {
+        if let Some(Err(error)) = self.metrics.map(|metrics| metrics.shutdown()) {
+            tracing::warn!(%error, "the last metrics can't be sent");
+        }
+    }
+}
+
+/// Sends every log line and panic of the process to stderr, and metrics to a collector if there is
+/// one, as the configuration asks.
 ///
 /// # Errors
 ///
 /// When the process already has a subscriber.
-pub fn init(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub fn init(config: &Config) -> Result<Exporters, Box<dyn Error + Send + Sync>> {
     let terminal = io::stderr().is_terminal();
     let lines = log::layer().with_writer(io::stderr);
     let lines = match (config.log_format, terminal) {
@@ -52,7 +71,21 @@ pub fn init(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {
             panic.payload_as_str().unwrap_or("without a message"),
         );
     }));
-    Ok(())
+    let metrics = config.otlp_endpoint.as_deref().map(metrics).transpose()?;
+    Ok(Exporters { metrics })
+}
+
+/// Metrics go to the collector at this address, every minute or as the environment's
+/// `OTEL_METRIC_EXPORT_INTERVAL` says.
+fn metrics(endpoint: &str) -> Result<SdkMeterProvider, Box<dyn Error + Send + Sync>> {
+    let exporter = MetricExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+    let resource = Resource::builder().with_service_name(env!("CARGO_PKG_NAME")).build();
+    let provider = SdkMeterProvider::builder()
+        .with_periodic_exporter(exporter)
+        .with_resource(resource)
+        .build();
+    global::set_meter_provider(provider.clone());
+    Ok(provider)
 }
 
 /// The filter that `directives` describe. Request spans and panics pass every filter: a line that

@@ -16,4 +16,5 @@ mod postgres;
 mod random;
 mod scenarios;
 mod simulator;
+mod strangers;
 mod watch;

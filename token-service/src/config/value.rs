@@ -304,6 +304,15 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "give an IP address and port, such as 127.0.0.1:50051".to_owned())
 }
 
+/// The address of a collector that is spoken to without TLS.
+pub(super) fn collector(text: &str) -> Result<String, String> {
+    let uri = text.parse::<http::Uri>().ok();
+    let known = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.authority().is_some());
+    known
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "give a URL such as http://localhost:4317".to_owned())
+}
+
 /// Log directives, tried here so that a bad one is refused with all other mistakes.
 pub(super) fn directives(text: &str) -> Result<String, String> {
     telemetry::filter(text).map(|_| text.to_owned()).map_err(|error| {

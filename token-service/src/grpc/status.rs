@@ -226,6 +226,13 @@ pub fn failed(failure: &Failure) -> Error {
     }
 }
 
+/// A message that was begun didn't come.
+#[must_use]
+pub fn too_slow() -> Error {
+    let message = "the request didn't come in time, nothing was tried; send it faster";
+    Error::new(Code::DeadlineExceeded, Reason::DeadlineExceeded, message)
+}
+
 /// What the caller is told when something couldn't be read. The cause goes to the log only.
 #[must_use]
 pub fn unread(error: &StoreError) -> Error {

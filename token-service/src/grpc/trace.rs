@@ -1,8 +1,8 @@
 //! Around every call: its span, its deadline, one line when it is over. A layer, so that no method
 //! can forget them.
 
-use super::status;
-use crate::{committer::Failure, telemetry};
+use super::{receive::Received, status};
+use crate::{committer::Failure, limits::Limit, telemetry};
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -39,19 +39,27 @@ pub fn request_id() -> Option<String> {
     REQUEST_ID.try_with(Clone::clone).ok()
 }
 
+/// How long callers may keep us.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until a call's answer begins, whatever its caller says.
+    pub call_max: Duration,
+    /// Until a message that a caller has begun to send is there.
+    pub receive: Duration,
+}
+
 /// Wraps the services of a server.
 #[derive(Clone, Debug)]
 pub struct RequestLayer {
-    timeout_max: Duration,
+    timeouts: Timeouts,
     ending: CancellationToken,
 }
 
 impl RequestLayer {
-    /// No call may take longer than this until its answer begins, whatever its caller says.
     /// Streams that are still open when `ending` is cancelled end then.
     #[must_use]
-    pub fn new(timeout_max: Duration, ending: CancellationToken) -> Self {
-        Self { timeout_max, ending }
+    pub fn new(timeouts: Timeouts, ending: CancellationToken) -> Self {
+        Self { timeouts, ending }
     }
 }
 
@@ -59,7 +67,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, timeout_max: self.timeout_max, ending: self.ending.clone() }
+        RequestService { inner, timeouts: self.timeouts, ending: self.ending.clone() }
     }
 }
 
@@ -67,7 +75,7 @@ impl<S> Layer<S> for RequestLayer {
 #[derive(Clone, Debug)]
 pub struct RequestService<S> {
     inner: S,
-    timeout_max: Duration,
+    timeouts: Timeouts,
     ending: CancellationToken,
 }
 
@@ -91,11 +99,14 @@ where
         request.headers_mut().insert("x-request-id", name.clone());
         let span = telemetry::request_span(request.headers(), request.uri().path());
         let patience = deadline::read(request.headers()).map(|it| it.saturating_sub(EARLIER));
-        let patience = patience.unwrap_or(self.timeout_max).min(self.timeout_max);
+        let Timeouts { call_max, receive } = self.timeouts;
+        let asked = patience.filter(|patience| *patience < call_max);
+        let patience = asked.unwrap_or(call_max);
         let call = Call { id: id.clone(), span: span.clone(), began: Instant::now(), code: None };
         tracing::debug!(parent: &span, "call begins");
         let ending = self.ending.clone();
 
+        let request = request.map(|body| Body::new(Received::new(body, receive)));
         let answer = self.inner.call(request);
         let answer = AssertUnwindSafe(answer).catch_unwind();
         let answer = async move {
@@ -104,7 +115,12 @@ where
                 Ok(Ok(response)) => explained(response?),
                 // The hook has logged the panic. The others on this connection go on.
                 Ok(Err(_)) => Status::from(status::failed(&Failure::Internal)).into_http(),
-                Err(_) => Status::from(too_late()).into_http(),
+                Err(_) => {
+                    if asked.is_none() {
+                        Limit::RequestTimeout.bites();
+                    }
+                    Status::from(too_late()).into_http()
+                }
             };
             call.read(response.headers());
             let (mut head, body) = response.into_parts();
@@ -126,7 +142,11 @@ fn explained(response: Response<Body>) -> Response<Body> {
     let Some(status) = Status::from_header_map(headers) else { return response };
     let (code, reason) = match status.code() {
         // Ours carry details: what is left is a message that can't be read, or is too large.
-        Code::Internal | Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted => {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            Limit::MessageBytes.bites();
+            (Code::InvalidArgument, ErrorReason::InvalidField)
+        }
+        Code::Internal | Code::InvalidArgument => {
             (Code::InvalidArgument, ErrorReason::InvalidField)
         }
         Code::Unimplemented => (Code::Unimplemented, ErrorReason::NotImplemented),
