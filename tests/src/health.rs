@@ -4,7 +4,7 @@ use crate::process::Process;
 use proto::v1::token_service_server::SERVICE_NAME;
 use std::time::Duration;
 use tokio::time::timeout;
-use tonic::{Streaming, transport::Endpoint};
+use tonic::Streaming;
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
     health_client::HealthClient,
@@ -25,10 +25,9 @@ impl Health {
     /// # Panics
     /// If the process doesn't answer.
     pub async fn of(process: &Process) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{}", process.address));
-        let channel = endpoint.expect("an address").connect().await.expect("it answers");
         let request = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
-        let seen = HealthClient::new(channel).watch(request).await.expect("a stream");
+        let mut client = HealthClient::new(process.channel().await);
+        let seen = client.watch(request).await.expect("a stream");
         Self { seen: seen.into_inner() }
     }
 

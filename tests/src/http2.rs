@@ -183,8 +183,8 @@ impl Raw {
         told
     }
 
-    /// How many streams are refused until the connection is closed, or there is nothing to refuse.
-    pub async fn refused(&mut self) -> usize {
+    /// The streams that are refused until the connection is closed, or there is nothing to refuse.
+    pub async fn refused(&mut self) -> BTreeSet<u32> {
         let mut refused = BTreeSet::new();
         while let Some(frame) = self.next().await {
             if frame.kind == RST_STREAM && frame.payload == REFUSED_STREAM.to_be_bytes() {
@@ -194,7 +194,7 @@ impl Raw {
                 break;
             }
         }
-        refused.len()
+        refused
     }
 }
 

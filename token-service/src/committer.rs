@@ -8,8 +8,9 @@
 //! Round trips per batch: the store's, see there; their number doesn't depend on the batch's size. What
 //! bounds a batch: [`Limits::batch_commands_max`], or one job that is larger by itself. What is true
 //! after a crash between any two steps: before the commit, nothing happened; after it, everything did,
-//! and a caller who was told nothing finds it by its key. So a batch that failed for a reason that may pass is simply run again; if its commit was left
-//! without an answer, whether it is there is looked up first, and then it has its first answers.
+//! and a caller who was told nothing finds it by its key. So a batch that failed for a reason that may
+//! pass is simply run again; if its commit was left without an answer, whether it is there is looked up
+//! first, and then it has its first answers.
 //!
 //! A batch that fails because of what is in it is halved until the culprit stands alone; only that
 //! one is told INTERNAL.

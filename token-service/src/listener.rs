@@ -22,7 +22,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    time::{Instant, Sleep, sleep},
+    time::{Sleep, sleep},
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
@@ -169,11 +169,7 @@ impl AsyncRead for Connection {
                 this.late = None;
             } else if finished || this.late.is_none() {
                 // Something else was begun: it has its own time.
-                let late = Instant::now() + this.timeout;
-                match &mut this.late {
-                    Some(sleep) => sleep.as_mut().reset(late),
-                    None => this.late = Some(Box::pin(sleep(this.timeout))),
-                }
+                this.late = Some(Box::pin(sleep(this.timeout)));
             }
             return Poll::Ready(Ok(()));
         }

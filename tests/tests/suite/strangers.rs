@@ -28,36 +28,64 @@ const RESETS: u32 = 20_000;
 /// Streams that are opened at once.
 const STREAMS: u32 = 5_000;
 
+/// How many of them are let in.
+const STREAMS_MAX: u32 = 100;
+
 /// What all of it may cost.
 const MEMORY_KIB_MAX: u64 = 32 * 1024;
 
-/// A client that is answered meanwhile.
-async fn healthy(process: &Process) {
-    let mut health = HealthClient::new(process.channel().await);
-    let answer = health.check(HealthCheckRequest::default()).await.expect("an answer");
-    assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+/// A service that strangers besiege, and what it had cost before.
+struct Besieged {
+    process: Process,
+    memory_kib: u64,
+    _home: Home,
+}
+
+impl Besieged {
+    async fn start(arguments: &[&str]) -> Self {
+        let home = Home::sqlite();
+        let process = home.start(arguments).await;
+        let memory_kib = process.memory_peak_kib();
+        Self { process, memory_kib, _home: home }
+    }
+
+    async fn greet(&self) -> Raw {
+        Raw::greet(&self.process.address).await
+    }
+
+    /// Others are answered.
+    async fn answers(&self) {
+        let mut health = HealthClient::new(self.process.channel().await);
+        let answer = health.check(HealthCheckRequest::default()).await.expect("an answer");
+        assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+    }
+
+    /// It answers still, and has paid little.
+    async fn end(self) {
+        self.answers().await;
+        let grown = self.process.memory_peak_kib().saturating_sub(self.memory_kib);
+        assert!(grown < MEMORY_KIB_MAX, "{grown} KiB more");
+        assert_eq!(self.process.terminate().await, Some(0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_stops_in_the_middle_is_sent_away() {
-    let home = Home::sqlite();
-    let process = home.start(&[]).await;
-    healthy(&process).await;
-    let before = process.memory_peak_kib();
+    let besieged = Besieged::start(&[]).await;
     let since = Instant::now();
     let mut strangers = Vec::new();
     for _ in 0..SILENT {
-        strangers.push(Raw::connect(&process.address).await);
+        strangers.push(Raw::connect(&besieged.process.address).await);
     }
     for _ in 0..HALF_OPEN {
-        let mut raw = Raw::greet(&process.address).await;
+        let mut raw = besieged.greet().await;
         let headers = frame::headers(1, "/token.v1.TokenService/Debit");
         // Without the flag of the last frame.
         raw.send(&Frame { flags: 0, ..headers }).await;
         strangers.push(raw);
     }
     // A message of 100 bytes, one of them a second.
-    let mut slow = Raw::greet(&process.address).await;
+    let mut slow = besieged.greet().await;
     slow.send(&frame::headers(1, "/token.v1.TokenService/Debit")).await;
     slow.send(&frame::data(1, &[0, 0, 0, 0, 100])).await;
     let mut ended = JoinSet::new();
@@ -74,29 +102,24 @@ async fn whoever_stops_in_the_middle_is_sent_away() {
             }
         }
     });
-    healthy(&process).await;
+    besieged.answers().await;
     for mut stranger in strangers {
         let rest = GONE.saturating_sub(since.elapsed());
         timeout(rest, stranger.closed()).await.expect("gone in time");
     }
     let rest = GONE.saturating_sub(since.elapsed());
     timeout(rest, ended.join_all()).await.expect("ended in time");
-    healthy(&process).await;
-    let grown = process.memory_peak_kib().saturating_sub(before);
-    assert!(grown < MEMORY_KIB_MAX, "{grown} KiB more");
-    assert_eq!(process.terminate().await, Some(0));
+    besieged.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_resets_stream_after_stream_is_sent_away() {
-    let home = Home::sqlite();
-    let process = home.start(&[]).await;
-    let before = process.memory_peak_kib();
+    let besieged = Besieged::start(&[]).await;
     let reset: fn(u32) -> Frame = |stream| frame::reset(stream);
     // An update of a window by nothing is an error of its stream, which the service then resets.
     let make_reset: fn(u32) -> Frame = |stream| frame::window_update(stream, 0);
     for then in [reset, make_reset] {
-        let mut raw = Raw::greet(&process.address).await;
+        let mut raw = besieged.greet().await;
         let opened = (0..RESETS).map(|number| 2 * number + 1);
         for stream in opened {
             let headers = frame::headers(stream, "/token.v1.TokenService/Debit");
@@ -105,19 +128,15 @@ async fn whoever_resets_stream_after_stream_is_sent_away() {
             }
         }
         assert!(raw.goaway().await, "told to go away");
-        healthy(&process).await;
+        besieged.answers().await;
     }
-    let grown = process.memory_peak_kib().saturating_sub(before);
-    assert!(grown < MEMORY_KIB_MAX, "{grown} KiB more");
-    assert_eq!(process.terminate().await, Some(0));
+    besieged.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_beyond_the_limit_are_refused() {
-    let home = Home::sqlite();
-    let process = home.start(&["--concurrent-streams-max=100"]).await;
-    let before = process.memory_peak_kib();
-    let mut raw = Raw::greet(&process.address).await;
+    let besieged = Besieged::start(&[&format!("--concurrent-streams-max={STREAMS_MAX}")]).await;
+    let mut raw = besieged.greet().await;
     let opened = (0..STREAMS).map(|number| 2 * number + 1);
     for stream in opened {
         let headers = frame::headers(stream, "/token.v1.TokenService/Debit");
@@ -126,12 +145,10 @@ async fn streams_beyond_the_limit_are_refused() {
         }
     }
     let refused = raw.refused().await;
-    // Or, before the last, the connection as a whole.
-    assert!(refused >= 900, "{refused} are refused");
-    healthy(&process).await;
-    let grown = process.memory_peak_kib().saturating_sub(before);
-    assert!(grown < MEMORY_KIB_MAX, "{grown} KiB more");
-    assert_eq!(process.terminate().await, Some(0));
+    // From the first one too many; or, before the last, the connection as a whole.
+    assert_eq!(refused.first(), Some(&(2 * STREAMS_MAX + 1)));
+    assert!(refused.len() >= 900, "{} are refused", refused.len());
+    besieged.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +163,7 @@ async fn connections_beyond_the_limits_are_closed_and_the_others_go_on() {
         for raw in &mut held {
             assert!(raw.next().await.is_some(), "it is greeted");
         }
-        Raw::connect(&process.address).await.closed().await;
+        assert_eq!(Raw::greet(&process.address).await.next().await, None, "one too many");
         drop(held.pop());
         // Its place is free again, soon.
         while Raw::greet(&process.address).await.next().await.is_none() {}

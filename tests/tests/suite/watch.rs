@@ -65,9 +65,7 @@ async fn a_follower_sees_the_balance_now_and_ends_on_the_newest_one() {
 async fn every_service_is_healthy_while_it_answers() {
     let folder = tempfile::tempdir().expect("a folder");
     let process = Process::start(folder.path(), &[]).await;
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", process.address));
-    let channel = endpoint.expect("an address").connect().await.expect("it answers");
-    let mut health = HealthClient::new(channel);
+    let mut health = HealthClient::new(process.channel().await);
     for service in ["", "token.v1.TokenService", "token.v1.AdminService"] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let answer = health.check(request).await.expect("known").into_inner();

@@ -96,6 +96,18 @@ impl Effects {
     /// Whether accounts and transactions are all there is.
     #[must_use]
     pub fn is_plain(&self) -> bool {
+        self.other_rows() == 0
+    }
+
+    /// How many rows there are to write or delete.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        let posted = [self.all_accounts().count(), self.transactions.len(), self.entries().count()];
+        posted.into_iter().fold(self.other_rows(), usize::saturating_add)
+    }
+
+    /// Those of the tables that few batches write.
+    fn other_rows(&self) -> usize {
         let Self {
             new_accounts: _,
             accounts: _,
@@ -106,31 +118,10 @@ impl Effects {
             reversals,
             clawbacks,
         } = self;
-        grants.is_empty()
-            && returned_grants.is_empty()
-            && ended_holds.is_empty()
-            && reversals.is_empty()
-            && clawbacks.is_empty()
-    }
-
-    /// How many rows there are to write or delete.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        let Self {
-            new_accounts,
-            accounts,
-            transactions,
-            grants,
-            returned_grants,
-            ended_holds,
-            reversals,
-            clawbacks,
-        } = self;
-        let posted =
-            [new_accounts.len(), accounts.len(), transactions.len(), self.entries().count()];
-        let others = [grants.len(), returned_grants.len(), ended_holds.len()];
-        let rare = [reversals.len(), clawbacks.len()];
-        posted.into_iter().chain(others).chain(rare).fold(0, usize::saturating_add)
+        let grants = grants.len().saturating_add(returned_grants.len());
+        [ended_holds.len(), reversals.len(), clawbacks.len()]
+            .into_iter()
+            .fold(grants, usize::saturating_add)
     }
 
     /// Every account that changed, as it is now.
