@@ -28,6 +28,12 @@ const END_HEADERS: u8 = 4;
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 
+/// The error code of a connection on which too much is going on.
+pub const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The most by which a window can be opened.
+pub const WINDOW_MAX: u32 = 0x7fff_ffff;
+
 /// Frames that wait until a test looks at them.
 const FRAMES_MAX: usize = 100_000;
 
@@ -173,12 +179,15 @@ impl Raw {
         while self.next().await.is_some() {}
     }
 
-    /// Whether the connection is closed with a GOAWAY because of an error.
-    pub async fn goaway(&mut self) -> bool {
-        let mut told = false;
+    /// The error code of the GOAWAY with which the connection is closed, if it is.
+    pub async fn goaway(&mut self) -> Option<u32> {
+        let mut told = None;
         while let Some(frame) = self.next().await {
-            let error = frame.payload.get(4..8).is_some_and(|code| code != [0; 4]);
-            told |= frame.kind == GOAWAY && error;
+            if frame.kind == GOAWAY
+                && let Some(code) = frame.payload.get(4..8).and_then(|code| code.try_into().ok())
+            {
+                told = Some(u32::from_be_bytes(code));
+            }
         }
         told
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use tests::{
-    http2::{Frame, Raw, frame},
+    http2::{ENHANCE_YOUR_CALM, Frame, Raw, WINDOW_MAX, frame},
     process::{Home, Process},
 };
 use tokio::{
@@ -116,8 +116,8 @@ async fn whoever_stops_in_the_middle_is_sent_away() {
 async fn whoever_resets_stream_after_stream_is_sent_away() {
     let besieged = Besieged::start(&[]).await;
     let reset: fn(u32) -> Frame = |stream| frame::reset(stream);
-    // An update of a window by nothing is an error of its stream, which the service then resets.
-    let make_reset: fn(u32) -> Frame = |stream| frame::window_update(stream, 0);
+    // A window that is too large is an error of its stream, which the service then resets.
+    let make_reset: fn(u32) -> Frame = |stream| frame::window_update(stream, WINDOW_MAX);
     for then in [reset, make_reset] {
         let mut raw = besieged.greet().await;
         let opened = (0..RESETS).map(|number| 2 * number + 1);
@@ -127,7 +127,7 @@ async fn whoever_resets_stream_after_stream_is_sent_away() {
                 break;
             }
         }
-        assert!(raw.goaway().await, "told to go away");
+        assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM), "told to go away");
         besieged.answers().await;
     }
     besieged.end().await;
