@@ -10,18 +10,19 @@ use crate::{
 };
 use ledger::{ChainKey, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Status, Time};
 use proto::{catalog::Catalog, reason::Error, v1};
-use token_service::grpc::{
-    convert::{self, Ask, Batch, Quote},
-    status,
+use token_service::{
+    grpc::{
+        convert::{self, Ask, Batch, Quote, Terms},
+        status,
+    },
+    identity::Caller,
 };
-
-/// Who asks.
-const ACTOR: &str = "anonymous";
 
 /// A ledger in memory.
 #[derive(Debug)]
 pub struct Core {
     catalog: Catalog,
+    caller: Caller,
     policy: Policy,
     key: ChainKey,
     now: Time,
@@ -34,6 +35,7 @@ impl Core {
     pub fn new(catalog: &Catalog) -> Self {
         Self {
             catalog: catalog.clone(),
+            caller: Caller::anonymous(),
             policy: token_service::policy::policy(catalog),
             key: ChainKey::new("test", b"sixteen or more."),
             now: Time(0),
@@ -50,6 +52,10 @@ impl Core {
     /// The accounts, for tests that need one which no call could make.
     pub fn accounts_mut(&mut self) -> impl Iterator<Item = &mut ledger::Account> {
         self.rows.accounts.values_mut()
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms { catalog: &self.catalog, caller: &self.caller }
     }
 
     fn answer(&mut self, call: Call) -> Result<Reply, Error> {
@@ -79,7 +85,7 @@ impl Core {
                 Reply::CloseAccount(v1::CloseAccountResponse { account: Some(account) })
             }
             Call::UpdateAccount(it) => {
-                let command = convert::set_settings(&it, &self.catalog, ACTOR)?;
+                let command = convert::set_settings(&it, self.terms())?;
                 let account = self.change(command, "UpdateAccount")?;
                 Reply::UpdateAccount(v1::UpdateAccountResponse { account: Some(account) })
             }
@@ -94,7 +100,7 @@ impl Core {
     }
 
     fn ask<R: Ask>(&mut self, request: &R) -> Result<R::Answer, Error> {
-        let command = convert::command(request, &self.catalog, ACTOR)?;
+        let command = convert::command(request, self.terms())?;
         let receipt = self.run(command, R::METHOD, request.mode())?;
         Ok(request.answer(&receipt, &self.catalog))
     }
@@ -130,13 +136,13 @@ impl Core {
     }
 
     fn batch(&mut self, request: &v1::BatchRequest) -> Result<v1::BatchResponse, Error> {
-        let batch = Batch::read(request, &self.catalog, ACTOR)?;
+        let batch = Batch::read(request, self.terms())?;
         let outcomes = self.submit(batch.job());
         batch.answer(outcomes, &self.catalog, self.now)
     }
 
     fn quote(&mut self, request: &v1::QuoteRequest) -> Result<v1::QuoteResponse, Error> {
-        let quote = Quote::read(request, &self.catalog)?;
+        let quote = Quote::read(request, self.terms())?;
         let outcomes = quote.job().map(|job| self.submit(job));
         Ok(quote.answer(outcomes, &self.catalog, self.now))
     }
@@ -147,7 +153,7 @@ impl Core {
         note: &str,
         status: Status,
     ) -> Result<v1::Account, Error> {
-        let command = convert::set_status(account_id, note, status, &self.catalog, ACTOR)?;
+        let command = convert::set_status(account_id, note, status, self.terms())?;
         self.change(command, "SetStatus")
     }
 

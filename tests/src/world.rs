@@ -24,6 +24,7 @@ use token_service::{
     clock::Clock,
     config::Config,
     grpc::{AdminApi, TokenApi},
+    identity::Caller,
     serve::{self, Running},
     store::Store,
 };
@@ -193,7 +194,10 @@ macro_rules! answers {
             async fn call(&mut self, call: Call) -> Result<Reply, Status> {
                 match call {
                     $(Call::$call(request) => {
-                        let reply = self.$of.$method(Request::new(request)).await?;
+                        let mut request = Request::new(request);
+                        // Across the wire it stays here.
+                        request.extensions_mut().insert(Arc::new(Caller::anonymous()));
+                        let reply = self.$of.$method(request).await?;
                         Ok(Reply::$call(reply.into_inner()))
                     })*
                 }

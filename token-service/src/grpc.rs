@@ -7,6 +7,7 @@
 
 pub mod admin_api;
 pub mod convert;
+mod door;
 mod events;
 pub mod fingerprint;
 mod list;
@@ -19,26 +20,25 @@ pub mod trace;
 mod watch;
 
 pub use admin_api::AdminApi;
+pub use door::DoorLayer;
 pub use token_api::TokenApi;
 pub use trace::{RequestLayer, Timeouts};
 
 use crate::{
     clock::Clock,
     committer::{Committer, Failure},
+    identity::Caller,
     reader::Reader,
     store::Store,
 };
-use convert::Ask;
+use convert::{Ask, Terms};
 use ledger::{
     Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
     TransactionId,
 };
-use proto::{catalog::Catalog, reason::Error};
+use proto::{catalog::Catalog, reason::Error, v1::ErrorReason};
 use std::sync::Arc;
-use tonic::{Response, Status};
-
-/// Who asks, until callers are identified.
-const ACTOR: &str = "anonymous";
+use tonic::{Request, Response, Status};
 
 /// What both services answer from. Clones share it.
 #[derive(Clone, Debug)]
@@ -49,6 +49,15 @@ pub struct Api {
     clock: Clock,
     catalog: Arc<Catalog>,
     policy: Arc<Policy>,
+}
+
+/// Who asks, and what.
+type Asked<R> = (Arc<Caller>, R);
+
+/// Takes a request apart. Whoever came in past the door that identifies callers may nothing.
+fn asked<R>(mut request: Request<R>) -> Asked<R> {
+    let caller = request.extensions_mut().remove::<Arc<Caller>>();
+    (caller.unwrap_or_else(|| Arc::new(Caller::nobody())), request.into_inner())
 }
 
 /// What a method gives back.
@@ -79,26 +88,32 @@ impl Api {
         &self.committer
     }
 
+    /// What this caller's requests are read by.
+    fn terms<'a>(&'a self, caller: &'a Caller) -> Terms<'a> {
+        Terms { catalog: &self.catalog, caller }
+    }
+
     /// A request that is one command.
-    async fn ask<R: Ask>(&self, request: R) -> Result<R::Answer, Error> {
-        let command = convert::command(&request, &self.catalog, ACTOR);
+    async fn ask<R: Ask>(&self, (caller, request): Asked<R>) -> Result<R::Answer, Error> {
+        let command = convert::command(&request, self.terms(&caller));
         let submitted = command.map(|command| self.run(command, R::METHOD, request.mode()));
         let receipt = match submitted {
             Ok(receipt) => receipt.await?,
-            Err(refused) => Box::pin(self.replay(&request)).await?.ok_or(refused)?,
+            Err(refused) if refused.reason == ErrorReason::ScopeMissing => return Err(refused),
+            Err(refused) => Box::pin(self.replay(&request, &caller)).await?.ok_or(refused)?,
         };
         Ok(request.answer(&receipt, &self.catalog))
     }
 
     /// What the request did when it was first made: the catalog may have changed since, so that it
     /// would be refused today.
-    async fn replay<R: Ask>(&self, request: &R) -> Result<Option<Receipt>, Error> {
+    async fn replay<R: Ask>(&self, request: &R, caller: &Caller) -> Result<Option<Receipt>, Error> {
         let common = request.common();
         let account = AccountId::new(common.account_id);
         let id = TransactionId::of(&account, common.idempotency_key);
         let first = self.store.transaction(&(account, id)).await;
         let first = first.map_err(|error| status::unread(&error))?;
-        let asked = convert::fingerprint(request, ACTOR);
+        let asked = convert::fingerprint(request, caller.name());
         let same =
             first.filter(|first| first.key == common.idempotency_key && first.fingerprint == asked);
         Ok(same.map(|first| Receipt::replay(&Arc::new(first))))

@@ -10,6 +10,7 @@ pub mod config;
 pub mod events;
 pub mod grpc;
 pub mod health;
+pub mod identity;
 pub mod keys;
 mod lanes;
 pub mod limits;

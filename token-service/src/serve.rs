@@ -5,8 +5,9 @@ use crate::{
     committer::{Committer, Limits},
     config::{Config, Reflection},
     events,
-    grpc::{AdminApi, Api, RequestLayer, Timeouts, TokenApi},
+    grpc::{AdminApi, Api, DoorLayer, RequestLayer, Timeouts, TokenApi},
     health,
+    identity::{Caller, Identity},
     keys::{KeyError, chain_keys},
     listener::Listener,
     policy::policy,
@@ -158,6 +159,7 @@ pub async fn start_under(
     let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
+    let identity = Arc::new(Identity::Off(Arc::new(Caller::anonymous())));
     let timeouts = Timeouts {
         call_max: Duration::from_millis(config.request_timeout_ms_max),
         receive: Duration::from_millis(config.receive_timeout_ms),
@@ -165,6 +167,7 @@ pub async fn start_under(
     let (v1, v1alpha) = reflection(config.reflection)?.unzip();
     let router = Server::builder()
         .layer(RequestLayer::new(timeouts, ending.clone()))
+        .layer(DoorLayer::new(identity))
         .max_concurrent_streams(config.concurrent_streams_max)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))

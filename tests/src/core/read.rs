@@ -20,7 +20,7 @@ impl Core {
         &self,
         request: &v1::GetBalanceRequest,
     ) -> Result<v1::GetBalanceResponse, Error> {
-        let query = query::balance(request, &self.catalog, self.now)?;
+        let query = query::balance(request, self.terms(), self.now)?;
         let row = self.existing(&query.account)?;
         if row.sequence < query.min_sequence {
             return Err(status::behind(query.min_sequence));
@@ -47,7 +47,7 @@ impl Core {
         &self,
         request: &v1::GetTransactionRequest,
     ) -> Result<v1::GetTransactionResponse, Error> {
-        let named = query::transaction(request, &self.catalog)?;
+        let named = query::transaction(request, self.terms())?;
         let found = self.rows.transactions.get(&named.name).ok_or_else(|| {
             status::transaction_not_found(&named.name.0, named.named_by, &named.text)
         })?;
@@ -58,7 +58,7 @@ impl Core {
         &self,
         request: v1::ListTransactionsRequest,
     ) -> Result<v1::ListTransactionsResponse, Error> {
-        let (query, page) = query::transactions(request, &self.catalog)?;
+        let (query, page) = query::transactions(request, self.terms())?;
         let id = query.account.as_ref().expect("scenarios list the transactions of one account");
         self.existing(id)?;
         let found = self.rows.entries_of(id).filter(|it| wanted(it, &query));
@@ -77,7 +77,7 @@ impl Core {
         &self,
         request: v1::ListGrantsRequest,
     ) -> Result<v1::ListGrantsResponse, Error> {
-        let query::GrantQuery { account: id, states, .. } = query::grants(request, &self.catalog)?;
+        let query::GrantQuery { account: id, states, .. } = query::grants(request, self.terms())?;
         self.existing(&id)?;
         let row = self.rows.whole(&id).expect("it exists");
         let now = self.settled(&row);
@@ -95,7 +95,7 @@ impl Core {
         &self,
         request: v1::ListHoldsRequest,
     ) -> Result<v1::ListHoldsResponse, Error> {
-        let query::HoldQuery { account: id, state, .. } = query::holds(request, &self.catalog)?;
+        let query::HoldQuery { account: id, state, .. } = query::holds(request, self.terms())?;
         let row = self.existing(&id)?;
         let now = self.settled(&row);
         let lapsed = |hold: &Hold| Hold { state: HoldState::Expired, ..hold.clone() };
@@ -111,7 +111,7 @@ impl Core {
         &self,
         request: &v1::GetUsageRequest,
     ) -> Result<v1::GetUsageResponse, Error> {
-        let (id, start, end) = query::usage(request, &self.catalog)?;
+        let (id, start, end) = query::usage(request, self.terms())?;
         self.existing(&id)?;
         let mut used: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for transaction in self.rows.entries_of(&id).filter(|it| it.account == id) {
@@ -156,7 +156,7 @@ impl Core {
         &self,
         request: &v1::GetAccountRequest,
     ) -> Result<v1::GetAccountResponse, Error> {
-        let id = query::account(&request.account_id, &self.catalog)?;
+        let id = query::account(&request.account_id, self.terms())?;
         Ok(v1::GetAccountResponse { account: Some(self.account_now(&id)?) })
     }
 

@@ -1,6 +1,7 @@
 //! `token.v1.AdminService`: what operators see and set.
 
-use super::{Api, Reply, convert, reply, status};
+use super::{Api, Asked, Reply, asked, convert, reply, status};
+use crate::identity::Caller;
 use futures::stream::Empty;
 use ledger::{Command, Mode};
 use proto::{
@@ -24,20 +25,21 @@ impl AdminApi {
 
     async fn set_status(
         &self,
+        caller: &Caller,
         account_id: &str,
         note: &str,
         status: ledger::Status,
     ) -> Result<Option<v1::Account>, Error> {
-        let catalog = &self.api.catalog;
-        let command = convert::set_status(account_id, note, status, catalog, super::ACTOR)?;
+        let terms = self.api.terms(caller);
+        let command = convert::set_status(account_id, note, status, terms)?;
         self.change(command, "SetStatus").await
     }
 
     async fn set_settings(
         &self,
-        request: &v1::UpdateAccountRequest,
+        (caller, request): Asked<v1::UpdateAccountRequest>,
     ) -> Result<Option<v1::Account>, Error> {
-        let command = convert::set_settings(request, &self.api.catalog, super::ACTOR)?;
+        let command = convert::set_settings(&request, self.api.terms(&caller))?;
         self.change(command, "UpdateAccount").await
     }
 
@@ -55,7 +57,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::GetAccountRequest>,
     ) -> Reply<v1::GetAccountResponse> {
-        reply(self.api.get_account(request.into_inner()).await)
+        reply(self.api.get_account(asked(request)).await)
     }
 
     async fn list_accounts(
@@ -69,7 +71,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::UpdateAccountRequest>,
     ) -> Reply<v1::UpdateAccountResponse> {
-        let account = self.set_settings(&request.into_inner()).await;
+        let account = self.set_settings(asked(request)).await;
         reply(account.map(|account| v1::UpdateAccountResponse { account }))
     }
 
@@ -77,8 +79,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::FreezeAccountRequest>,
     ) -> Reply<v1::FreezeAccountResponse> {
-        let v1::FreezeAccountRequest { account_id, note } = request.into_inner();
-        let account = self.set_status(&account_id, &note, ledger::Status::Frozen).await;
+        let (caller, v1::FreezeAccountRequest { account_id, note }) = asked(request);
+        let account = self.set_status(&caller, &account_id, &note, ledger::Status::Frozen).await;
         reply(account.map(|account| v1::FreezeAccountResponse { account }))
     }
 
@@ -86,8 +88,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::UnfreezeAccountRequest>,
     ) -> Reply<v1::UnfreezeAccountResponse> {
-        let v1::UnfreezeAccountRequest { account_id, note } = request.into_inner();
-        let account = self.set_status(&account_id, &note, ledger::Status::Active).await;
+        let (caller, v1::UnfreezeAccountRequest { account_id, note }) = asked(request);
+        let account = self.set_status(&caller, &account_id, &note, ledger::Status::Active).await;
         reply(account.map(|account| v1::UnfreezeAccountResponse { account }))
     }
 
@@ -95,8 +97,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::CloseAccountRequest>,
     ) -> Reply<v1::CloseAccountResponse> {
-        let v1::CloseAccountRequest { account_id, note } = request.into_inner();
-        let account = self.set_status(&account_id, &note, ledger::Status::Closed).await;
+        let (caller, v1::CloseAccountRequest { account_id, note }) = asked(request);
+        let account = self.set_status(&caller, &account_id, &note, ledger::Status::Closed).await;
         reply(account.map(|account| v1::CloseAccountResponse { account }))
     }
 

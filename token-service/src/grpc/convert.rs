@@ -21,6 +21,6 @@ pub mod wire;
 
 pub use ask::{Ask, command, fingerprint};
 pub use batch::Batch;
-pub use fields::{Common, Fields};
+pub use fields::{Common, Fields, Terms};
 pub use quote::Quote;
 pub use settings::{set_settings, set_status};

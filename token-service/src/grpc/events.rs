@@ -5,7 +5,7 @@
 //! follower takes it: a slow one costs a page of memory, and a gone one nothing.
 
 use super::{
-    Api,
+    Api, Asked,
     convert::{Fields, event},
     status,
 };
@@ -56,12 +56,13 @@ struct Follower {
 impl Api {
     pub(super) async fn watch_events(
         &self,
-        request: &v1::WatchEventsRequest,
+        (caller, request): Asked<v1::WatchEventsRequest>,
     ) -> Result<Events, Error> {
-        let account = Fields::read(&self.catalog, |fields| match request.account_id.as_str() {
-            "" => Some(None),
-            id => fields.account("account_id", id).map(Some),
-        })?;
+        let account =
+            Fields::read(self.terms(&caller), |fields| match request.account_id.as_str() {
+                "" => fields.all_accounts().map(|()| None),
+                id => fields.account("account_id", id).map(Some),
+            })?;
         // Following begins before the first read: what is committed in between is not missed.
         let changes = match &account {
             Some(account) => self.committer.watch(account),

@@ -1,7 +1,7 @@
 //! Answers that come page by page: transactions, grants, holds.
 
 use super::{
-    Api,
+    Api, Asked,
     convert::{
         query::{self, GrantQuery, HoldQuery, Place},
         wire,
@@ -14,9 +14,9 @@ use proto::{reason::Error, v1};
 impl Api {
     pub(super) async fn list_transactions(
         &self,
-        request: v1::ListTransactionsRequest,
+        (caller, request): Asked<v1::ListTransactionsRequest>,
     ) -> Result<v1::ListTransactionsResponse, Error> {
-        let (query, page) = query::transactions(request, &self.catalog)?;
+        let (query, page) = query::transactions(request, self.terms(&caller))?;
         let found = self.store.transactions(&query).await;
         let found = found.map_err(|error| status::unread(&error))?;
         if let Some(account) = query.account.as_ref().filter(|_| found.is_empty()) {
@@ -33,9 +33,9 @@ impl Api {
     /// The open and scheduled ones in burn-down order, then the closed ones by id.
     pub(super) async fn list_grants(
         &self,
-        request: v1::ListGrantsRequest,
+        (caller, request): Asked<v1::ListGrantsRequest>,
     ) -> Result<v1::ListGrantsResponse, Error> {
-        let GrantQuery { account: id, states, page } = query::grants(request, &self.catalog)?;
+        let GrantQuery { account: id, states, page } = query::grants(request, self.terms(&caller))?;
         let account = id.as_str();
         let mut found = self.existing(&id).await?;
         if found.row.body.spilled.count() > 0 {
@@ -74,9 +74,9 @@ impl Api {
     /// Those in the account's row, the oldest first, then those that ended by id.
     pub(super) async fn list_holds(
         &self,
-        request: v1::ListHoldsRequest,
+        (caller, request): Asked<v1::ListHoldsRequest>,
     ) -> Result<v1::ListHoldsResponse, Error> {
-        let HoldQuery { account: id, state, page } = query::holds(request, &self.catalog)?;
+        let HoldQuery { account: id, state, page } = query::holds(request, self.terms(&caller))?;
         let account = id.as_str();
         let found = self.existing(&id).await?;
         let most = page.rows_max + 1;

@@ -100,13 +100,15 @@ fn parse<P: DeserializeOwned>(token: &str) -> Option<Token<P>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{grpc::convert::Terms, identity::Caller};
     use proto::{catalog::Catalog, v1::ListHoldsRequest};
 
     fn read(page: (i32, &str), account: &str) -> Result<Page<i64>, String> {
         let catalog = Catalog::load("phoenix").expect("shipped");
         let filters =
             ListHoldsRequest { account_id: account.into(), ..ListHoldsRequest::default() };
-        let page = Fields::read(&catalog, |fields| Page::read(fields, "ListHolds", page, &filters));
+        let terms = Terms { catalog: &catalog, caller: &Caller::anonymous() };
+        let page = Fields::read(terms, |fields| Page::read(fields, "ListHolds", page, &filters));
         page.map_err(|error| error.message)
     }
 

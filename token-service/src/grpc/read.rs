@@ -1,7 +1,7 @@
 //! Answers that are read from the store: balances, transactions, usage.
 
 use super::{
-    Api,
+    Api, Asked,
     convert::{account, query, wire},
     status,
 };
@@ -16,9 +16,9 @@ const SEEN_INTERVAL: Duration = Duration::from_millis(25);
 impl Api {
     pub(super) async fn get_balance(
         &self,
-        request: v1::GetBalanceRequest,
+        (caller, request): Asked<v1::GetBalanceRequest>,
     ) -> Result<v1::GetBalanceResponse, Error> {
-        let query = query::balance(&request, &self.catalog, self.clock.now())?;
+        let query = query::balance(&request, self.terms(&caller), self.clock.now())?;
         let mut attempts = 1;
         let found = loop {
             let found = self.existing(&query.account).await?;
@@ -50,9 +50,9 @@ impl Api {
 
     pub(super) async fn batch_get_balances(
         &self,
-        request: v1::BatchGetBalancesRequest,
+        (caller, request): Asked<v1::BatchGetBalancesRequest>,
     ) -> Result<v1::BatchGetBalancesResponse, Error> {
-        let ids = query::accounts(&request.account_ids, &self.catalog)?;
+        let ids = query::accounts(&request.account_ids, self.terms(&caller))?;
         let rows = self.store.accounts(&ids).await.map_err(|error| status::unread(&error))?;
         let now = self.clock.now();
         let mut found: BTreeMap<AccountId, Balance> = BTreeMap::new();
@@ -76,9 +76,9 @@ impl Api {
 
     pub(super) async fn get_transaction(
         &self,
-        request: v1::GetTransactionRequest,
+        (caller, request): Asked<v1::GetTransactionRequest>,
     ) -> Result<v1::GetTransactionResponse, Error> {
-        let named = query::transaction(&request, &self.catalog)?;
+        let named = query::transaction(&request, self.terms(&caller))?;
         let found = self.store.transaction(&named.name).await;
         let found = found.map_err(|error| status::unread(&error))?.ok_or_else(|| {
             status::transaction_not_found(&named.name.0, named.named_by, &named.text)
@@ -88,9 +88,9 @@ impl Api {
 
     pub(super) async fn get_usage(
         &self,
-        request: v1::GetUsageRequest,
+        (caller, request): Asked<v1::GetUsageRequest>,
     ) -> Result<v1::GetUsageResponse, Error> {
-        let (account, start, end) = query::usage(&request, &self.catalog)?;
+        let (account, start, end) = query::usage(&request, self.terms(&caller))?;
         let usage = self.store.usage(&account, start, end).await;
         let usage = usage.map_err(|error| status::unread(&error))?;
         if usage.is_empty() {
@@ -112,9 +112,9 @@ impl Api {
 
     pub(super) async fn get_account(
         &self,
-        request: v1::GetAccountRequest,
+        (caller, request): Asked<v1::GetAccountRequest>,
     ) -> Result<v1::GetAccountResponse, Error> {
-        let id = query::account(&request.account_id, &self.catalog)?;
+        let id = query::account(&request.account_id, self.terms(&caller))?;
         Ok(v1::GetAccountResponse { account: Some(self.account_now(&id).await?) })
     }
 

@@ -2,7 +2,11 @@
 //! a rejection decides here what its callers can do about it.
 
 use super::{fingerprint, trace};
-use crate::{committer::Failure, store::StoreError};
+use crate::{
+    committer::Failure,
+    identity::{Caller, method::Access},
+    store::StoreError,
+};
 use ledger::{AccountId, Rejection, Time};
 use proto::{
     catalog::Catalog,
@@ -260,6 +264,46 @@ pub fn behind(sequence: i64) -> Error {
 pub fn cursor_invalid(epoch: &str) -> Error {
     let message = "the cursor belongs to another epoch: start again without one, or from `start`";
     Error::new(Code::OutOfRange, Reason::CursorInvalid, message).with("epoch", epoch)
+}
+
+/// The caller has none of the scopes that it needs.
+#[must_use]
+pub fn scope_missing(caller: &Caller, access: Access) -> Error {
+    let scopes = match access {
+        Access::Anyone => String::new(),
+        Access::OneOf(scopes) => {
+            scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" or ")
+        }
+    };
+    denied(format!("{} lacks the scope {scopes}", caller.name()))
+        .with("scope", scopes)
+        .with("next_step", "Use a credential with that scope.")
+}
+
+/// The caller is bound to other accounts.
+#[must_use]
+pub fn account_denied(caller: &Caller, what: &str) -> Error {
+    denied(format!("{} may not name {what}", caller.name()))
+        .with("next_step", "Use a credential that isn't bound to other accounts.")
+}
+
+/// The caller isn't trusted to say for whom it acts.
+#[must_use]
+pub fn on_behalf_of_denied(caller: &Caller) -> Error {
+    denied(format!("{} may not act on behalf of others", caller.name()))
+        .with("next_step", "Leave on_behalf_of out, or use a credential that is trusted with it.")
+}
+
+fn denied(message: String) -> Error {
+    Error::new(Code::PermissionDenied, Reason::ScopeMissing, message)
+}
+
+/// The call has no credential, or one that proves nothing. Why not is for its owner: it never says
+/// anything about the credential itself.
+#[must_use]
+pub fn unauthenticated(why: &str) -> Error {
+    Error::new(Code::Unauthenticated, Reason::CredentialInvalid, why)
+        .with("next_step", "Send `authorization: Bearer` with a token that this service accepts.")
 }
 
 /// A method that this version doesn't serve.

@@ -2,7 +2,7 @@
 //! states in between, never the newest one.
 
 use super::{
-    Api,
+    Api, Asked,
     convert::{account, query, wire},
     status,
 };
@@ -32,9 +32,9 @@ struct Follower {
 impl Api {
     pub(super) fn watch_balance(
         &self,
-        request: &v1::WatchBalanceRequest,
+        (caller, request): Asked<v1::WatchBalanceRequest>,
     ) -> Result<Balances, Error> {
-        let account = query::account(&request.account_id, &self.catalog)?;
+        let account = query::account(&request.account_id, self.terms(&caller))?;
         // Following begins before the first read: what changes in between is not lost.
         let changes = self.committer.watch(&account);
         let follower = Follower { api: self.clone(), account, changes, last: None, due: None };

@@ -4,7 +4,7 @@ mod holds;
 mod tokens;
 mod versioned;
 
-use super::fields::{Common, Fields};
+use super::fields::{Common, Fields, Terms};
 use crate::grpc::fingerprint;
 use ledger::{Act, Command, Fingerprint, Mode, Receipt};
 use proto::{catalog::Catalog, reason::Error};
@@ -40,24 +40,24 @@ pub trait Ask: prost::Message {
 /// The command that a request asks for.
 ///
 /// # Errors
-/// INVALID_FIELD with every field that isn't as it must be, or ACTION_NOT_FOUND.
-pub fn command<R: Ask>(request: &R, catalog: &Catalog, actor: &str) -> Result<Command, Error> {
-    Fields::read(catalog, |fields| read(request, fields, actor))
+/// SCOPE_MISSING, INVALID_FIELD with every field that isn't as it must be, or ACTION_NOT_FOUND.
+pub fn command<R: Ask>(request: &R, terms: Terms<'_>) -> Result<Command, Error> {
+    Fields::read(terms, |fields| read(request, fields))
 }
 
 /// The command, if its fields are as they must be.
-pub(super) fn read<R: Ask>(request: &R, fields: &mut Fields<'_>, actor: &str) -> Option<Command> {
+pub(super) fn read<R: Ask>(request: &R, fields: &mut Fields<'_>) -> Option<Command> {
     let common = request.common();
     let account = fields.account("account_id", common.account_id);
     let key = request.key(fields);
     let act = request.act(fields);
-    let note = fields.note(&common, actor);
+    let note = fields.note(&common);
     Some(Command {
         account: account?,
         key: Some(key?),
         act: act?,
         note: note?,
-        fingerprint: fingerprint(request, actor),
+        fingerprint: fingerprint(request, fields.actor()),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use super::{
     ask::{self, Ask},
-    fields::Fields,
+    fields::{Fields, Terms},
     wire::{self, Done},
 };
-use crate::grpc::status;
+use crate::{grpc::status, identity::method};
 use ledger::{Command, Job, Mode, Outcome, Time};
 use proto::{
     catalog::Catalog,
@@ -36,8 +36,8 @@ impl Batch {
     /// # Errors
     /// INVALID_FIELD with every field of every command that isn't as it must be, as
     /// `commands[3].amount`; if it is all or nothing, whatever refuses one of them.
-    pub fn read(request: &v1::BatchRequest, catalog: &Catalog, actor: &str) -> Result<Self, Error> {
-        let batch = Fields::read(catalog, |fields| {
+    pub fn read(request: &v1::BatchRequest, terms: Terms<'_>) -> Result<Self, Error> {
+        let batch = Fields::read(terms, |fields| {
             let mode = match (v1::BatchMode::try_from(request.mode), request.dry_run) {
                 (Ok(v1::BatchMode::Atomic), false) => Some(Mode::Atomic),
                 (Ok(v1::BatchMode::Atomic), true) => Some(Mode::AtomicDryRun),
@@ -51,7 +51,7 @@ impl Batch {
             let many = format!("give 1 to {COMMANDS_MAX} commands");
             fields.check((1..=COMMANDS_MAX).contains(&commands.len()), "commands", &many);
             let members = commands.iter().enumerate();
-            let members = members.map(|(index, command)| member(index, command, fields, actor));
+            let members = members.map(|(index, command)| member(index, command, fields));
             // All of them first: the fields of every one are to be named.
             let members: Option<Vec<_>> = members.collect::<Vec<_>>().into_iter().collect();
             Some(Self { mode: mode?, members: members? })
@@ -122,25 +122,26 @@ fn member(
     index: usize,
     command: &v1::BatchCommand,
     batch: &mut Fields<'_>,
-    actor: &str,
 ) -> Option<Result<Member, Error>> {
-    let mut fields = Fields::within(batch.catalog, format!("commands[{index}]."));
+    let mut fields = batch.part(format!("commands[{index}]."));
     let read = match &command.command {
-        Some(Wire::Credit(it)) => named(it, &mut fields, actor),
-        Some(Wire::Debit(it)) => named(it, &mut fields, actor),
-        Some(Wire::Reverse(it)) => named(it, &mut fields, actor),
-        Some(Wire::Transfer(it)) => named(it, &mut fields, actor),
-        Some(Wire::CreateHold(it)) => named(it, &mut fields, actor),
-        Some(Wire::CaptureHold(it)) => named(it, &mut fields, actor),
-        Some(Wire::ReleaseHold(it)) => named(it, &mut fields, actor),
-        Some(Wire::SetClawback(it)) => named(it, &mut fields, actor),
-        Some(Wire::SetEntitlement(it)) => named(it, &mut fields, actor),
+        Some(Wire::Credit(it)) => named(it, &mut fields),
+        Some(Wire::Debit(it)) => named(it, &mut fields),
+        Some(Wire::Reverse(it)) => named(it, &mut fields),
+        Some(Wire::Transfer(it)) => named(it, &mut fields),
+        Some(Wire::CreateHold(it)) => named(it, &mut fields),
+        Some(Wire::CaptureHold(it)) => named(it, &mut fields),
+        Some(Wire::ReleaseHold(it)) => named(it, &mut fields),
+        Some(Wire::SetClawback(it)) => named(it, &mut fields),
+        Some(Wire::SetEntitlement(it)) => named(it, &mut fields),
         None => fields.fail("command", "give one of the commands"),
     };
     batch.absorb(fields, read)
 }
 
-fn named<R: Ask>(request: &R, fields: &mut Fields<'_>, actor: &str) -> Option<Member> {
-    let command = ask::read(request, fields, actor)?;
+fn named<R: Ask>(request: &R, fields: &mut Fields<'_>) -> Option<Member> {
+    let access = method::access(method::TOKEN_SERVICE, R::METHOD);
+    fields.may(access.expect("every command is a method"))?;
+    let command = ask::read(request, fields)?;
     Some(Member { method: R::METHOD, command })
 }

@@ -5,6 +5,10 @@
 
 mod economy;
 
+use crate::{
+    grpc::status,
+    identity::{Caller, method::Access},
+};
 use ledger::{AMOUNT_MAX, AccountId, Note, Time, Tokens};
 use proto::{
     catalog::Catalog,
@@ -55,37 +59,58 @@ pub struct Common<'a> {
     pub on_behalf_of: &'a str,
 }
 
+/// What a request is read by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What prices and allows.
+    pub catalog: &'a Catalog,
+    /// Who asks.
+    pub caller: &'a Caller,
+}
+
 /// The fields of one request.
 #[derive(Debug)]
 pub struct Fields<'a> {
     /// What prices and allows.
     pub catalog: &'a Catalog,
+    caller: &'a Caller,
     /// What stands before the name of each field, e.g. `commands[3].`.
     prefix: String,
     violations: Vec<Violation>,
     unknown_action: Option<String>,
+    /// Why the caller may not ask this at all.
+    denied: Option<Error>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads a whole request.
     ///
     /// # Errors
-    /// INVALID_FIELD with every field that isn't as it must be, or else ACTION_NOT_FOUND.
+    /// SCOPE_MISSING, INVALID_FIELD with every field that isn't as it must be, or else
+    /// ACTION_NOT_FOUND.
     pub fn read<T>(
-        catalog: &'a Catalog,
+        terms: Terms<'a>,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Result<T, Error> {
-        let mut fields = Self::within(catalog, String::new());
+        let mut fields = Self::new(terms, String::new());
         let done = read(&mut fields);
         fields.finish(done)
     }
 
-    /// Those of a part of a request.
-    pub(super) fn within(catalog: &'a Catalog, prefix: String) -> Self {
-        Self { catalog, prefix, violations: Vec::new(), unknown_action: None }
+    /// Those of a part of this request.
+    pub(super) fn part(&self, prefix: String) -> Self {
+        Self::new(Terms { catalog: self.catalog, caller: self.caller }, prefix)
+    }
+
+    fn new(Terms { catalog, caller }: Terms<'a>, prefix: String) -> Self {
+        let (violations, unknown_action, denied) = (Vec::new(), None, None);
+        Self { catalog, caller, prefix, violations, unknown_action, denied }
     }
 
     fn finish<T>(self, read: Option<T>) -> Result<T, Error> {
+        if let Some(denied) = self.denied {
+            return Err(denied);
+        }
         if !self.violations.is_empty() {
             return Err(Error::invalid(self.violations));
         }
@@ -99,14 +124,37 @@ impl<'a> Fields<'a> {
         Ok(read.expect("what isn't there was noted"))
     }
 
-    /// Takes over what was noted of a part. `None` if that was fields; an unknown action is left to
-    /// the part, which is then refused alone.
+    /// Takes over what was noted of a part. `None` if that was fields, or that the caller may not ask
+    /// it; an unknown action is left to the part, which is then refused alone.
     pub(super) fn absorb<T>(&mut self, part: Self, read: Option<T>) -> Option<Result<T, Error>> {
-        if part.violations.is_empty() {
+        if part.violations.is_empty() && part.denied.is_none() {
             return Some(part.finish(read));
         }
         self.violations.extend(part.violations);
+        self.denied = self.denied.take().or(part.denied);
         None
+    }
+
+    /// Notes that the caller may not ask this.
+    fn deny<T>(&mut self, denied: impl FnOnce(&Caller) -> Error) -> Option<T> {
+        self.denied.get_or_insert_with(|| denied(self.caller));
+        None
+    }
+
+    /// Whether the caller may do this.
+    pub fn may(&mut self, access: Access) -> Option<()> {
+        if access.admits(self.caller) {
+            return Some(());
+        }
+        self.deny(|caller| status::scope_missing(caller, access))
+    }
+
+    /// Whether the caller may ask about all accounts at once.
+    pub fn all_accounts(&mut self) -> Option<()> {
+        if self.caller.may_name_all() {
+            return Some(());
+        }
+        self.deny(|caller| status::account_denied(caller, "all accounts"))
     }
 
     /// Notes that a field isn't as it must be.
@@ -125,6 +173,9 @@ impl<'a> Fields<'a> {
     pub fn account(&mut self, field: &str, id: &str) -> Option<AccountId> {
         self.visible(field, id, 1, ACCOUNT_ID_CHARS_MAX)?;
         self.check(!id.starts_with(OURS), field, "ids that begin with sys/ are our own")?;
+        if !self.caller.may_name(id) {
+            return self.deny(|caller| status::account_denied(caller, &format!("account {id}")));
+        }
         Some(AccountId::new(id))
     }
 
@@ -187,17 +238,26 @@ impl<'a> Fields<'a> {
         Some((start_time, end_time))
     }
 
+    /// Who asks.
+    #[must_use]
+    pub fn actor(&self) -> &'a str {
+        self.caller.name()
+    }
+
     /// What the caller says about a command.
-    pub fn note(&mut self, common: &Common<'_>, actor: &str) -> Option<Note> {
+    pub fn note(&mut self, common: &Common<'_>) -> Option<Note> {
         let description = self.text("description", common.description, TEXT_CHARS_MAX);
         let reference = self.text("reference", common.reference, TEXT_CHARS_MAX);
         let on_behalf_of = self.visible("on_behalf_of", common.on_behalf_of, 0, NAME_CHARS_MAX);
+        if !common.on_behalf_of.is_empty() && !self.caller.may_act_for_others() {
+            return self.deny(status::on_behalf_of_denied);
+        }
         let metadata = self.metadata(common.metadata);
         Some(Note {
             description: description?,
             reference: reference?,
             metadata: metadata?,
-            actor: actor.to_owned(),
+            actor: self.actor().to_owned(),
             on_behalf_of: on_behalf_of?,
         })
     }

@@ -1,12 +1,12 @@
 //! Requests that only read: which account, which rows, which page.
 
 use super::{
-    fields::{Fields, NAME_CHARS_MAX, TEXT_CHARS_MAX},
+    fields::{Fields, NAME_CHARS_MAX, TEXT_CHARS_MAX, Terms},
     wire,
 };
-use crate::{grpc::page::Page, store::TransactionQuery};
+use crate::{grpc::page::Page, identity::method, store::TransactionQuery};
 use ledger::{AccountId, Grant, HoldState, Name, Time, TransactionId, TransactionType};
-use proto::{catalog::Catalog, reason::Error, v1};
+use proto::{reason::Error, v1};
 use serde::{Deserialize, Serialize};
 use std::mem::take;
 
@@ -27,17 +27,17 @@ pub enum Place<R> {
 /// The one account that a request names.
 ///
 /// # Errors
-/// INVALID_FIELD.
-pub fn account(account_id: &str, catalog: &Catalog) -> Result<AccountId, Error> {
-    Fields::read(catalog, |fields| fields.account("account_id", account_id))
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn account(account_id: &str, terms: Terms<'_>) -> Result<AccountId, Error> {
+    Fields::read(terms, |fields| fields.account("account_id", account_id))
 }
 
 /// The accounts that a request names, in its order.
 ///
 /// # Errors
-/// INVALID_FIELD.
-pub fn accounts(account_ids: &[String], catalog: &Catalog) -> Result<Vec<AccountId>, Error> {
-    Fields::read(catalog, |fields| {
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn accounts(account_ids: &[String], terms: Terms<'_>) -> Result<Vec<AccountId>, Error> {
+    Fields::read(terms, |fields| {
         let many = format!("give 1 to {ACCOUNTS_MAX} accounts");
         fields.check((1..=ACCOUNTS_MAX).contains(&account_ids.len()), "account_ids", &many);
         let ids = account_ids.iter().enumerate();
@@ -61,13 +61,13 @@ pub struct BalanceQuery {
 /// Reads a GetBalance at `now`.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn balance(
     request: &v1::GetBalanceRequest,
-    catalog: &Catalog,
+    terms: Terms<'_>,
     now: Time,
 ) -> Result<BalanceQuery, Error> {
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let account = fields.account("account_id", &request.account_id);
         let as_of = fields.time("as_of_time", request.as_of_time);
         let past = as_of.flatten().is_none_or(|as_of| as_of <= now);
@@ -91,13 +91,13 @@ pub struct TransactionName {
 /// Reads a GetTransaction.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn transaction(
     request: &v1::GetTransactionRequest,
-    catalog: &Catalog,
+    terms: Terms<'_>,
 ) -> Result<TransactionName, Error> {
     use v1::get_transaction_request::Name as Wire;
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let account = fields.account("account_id", &request.account_id);
         let (id, named_by, text) = match &request.name {
             None => return fields.fail("name", "give transaction_id or idempotency_key"),
@@ -118,15 +118,18 @@ pub fn transaction(
 /// account and the number of its entry.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn transactions(
     mut request: v1::ListTransactionsRequest,
-    catalog: &Catalog,
+    terms: Terms<'_>,
 ) -> Result<(TransactionQuery, Page<(AccountId, i64)>), Error> {
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let page = Page::read(fields, "ListTransactions", (size, &token), &request);
-        let account = unless_empty(&request.account_id, |id| fields.account("account_id", id));
+        let account = match request.account_id.as_str() {
+            "" => fields.may(method::ADMIN).and(fields.all_accounts()).map(|()| None),
+            id => fields.account("account_id", id).map(Some),
+        };
         let types = request.types.iter().map(|kind| {
             let known = TransactionType::ALL.into_iter();
             let found = known.clone().find(|it| i32::from(wire::transaction_type(*it)) == *kind);
@@ -175,11 +178,11 @@ pub struct GrantQuery {
 /// Reads a ListGrants.
 ///
 /// # Errors
-/// INVALID_FIELD.
-pub fn grants(mut request: v1::ListGrantsRequest, catalog: &Catalog) -> Result<GrantQuery, Error> {
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn grants(mut request: v1::ListGrantsRequest, terms: Terms<'_>) -> Result<GrantQuery, Error> {
     use v1::GrantState::{Closed, Open, Scheduled, Unspecified};
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let page = Page::read(fields, "ListGrants", (size, &token), &request);
         let account = fields.account("account_id", &request.account_id);
         let states = match (v1::GrantState::try_from(request.state), request.all_states) {
@@ -207,10 +210,10 @@ pub struct HoldQuery {
 /// Reads a ListHolds.
 ///
 /// # Errors
-/// INVALID_FIELD.
-pub fn holds(mut request: v1::ListHoldsRequest, catalog: &Catalog) -> Result<HoldQuery, Error> {
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn holds(mut request: v1::ListHoldsRequest, terms: Terms<'_>) -> Result<HoldQuery, Error> {
     let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let page = Page::read(fields, "ListHolds", (size, &token), &request);
         let account = fields.account("account_id", &request.account_id);
         let state = match v1::HoldState::try_from(request.state) {
@@ -231,12 +234,12 @@ pub fn holds(mut request: v1::ListHoldsRequest, catalog: &Catalog) -> Result<Hol
 /// Reads a GetUsage: the account, and from when until when.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn usage(
     request: &v1::GetUsageRequest,
-    catalog: &Catalog,
+    terms: Terms<'_>,
 ) -> Result<(AccountId, Option<Time>, Option<Time>), Error> {
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let account = fields.account("account_id", &request.account_id);
         let period =
             fields.period(("start_time", request.start_time), ("end_time", request.end_time));

@@ -1,6 +1,9 @@
 //! Prices before the work, and whether an account could pay them: debits that are never stored.
 
-use super::{fields::Fields, funding::funding};
+use super::{
+    fields::{Fields, Terms},
+    funding::funding,
+};
 use crate::grpc::status;
 use ledger::{Act, Charge, Command, Fingerprint, Job, Mode, Note, Outcome, Receipt, Time, Work};
 use proto::{
@@ -24,8 +27,8 @@ impl Quote {
     ///
     /// # Errors
     /// INVALID_FIELD with every field that isn't as it must be, or ACTION_NOT_FOUND.
-    pub fn read(request: &QuoteRequest, catalog: &Catalog) -> Result<Self, Error> {
-        let (account, charges) = Fields::read(catalog, |fields| {
+    pub fn read(request: &QuoteRequest, terms: Terms<'_>) -> Result<Self, Error> {
+        let (account, charges) = Fields::read(terms, |fields| {
             let account = match request.account_id.as_str() {
                 "" => Some(None),
                 id => fields.account("account_id", id).map(Some),
@@ -34,7 +37,7 @@ impl Quote {
             let many = format!("give 1 to {ITEMS_MAX} actions");
             fields.check((1..=ITEMS_MAX).contains(&items.len()), "items", &many);
             let charges = items.iter().enumerate().map(|(index, item)| {
-                let mut part = Fields::within(catalog, format!("items[{index}]."));
+                let mut part = fields.part(format!("items[{index}]."));
                 let charge = part.priced(&item.action, item.quantity);
                 fields.absorb(part, charge)
             });
@@ -54,7 +57,7 @@ impl Quote {
                 fingerprint: Fingerprint::default(),
             })
         };
-        let items = charges.iter().filter_map(|charge| item(charge, catalog)).collect();
+        let items = charges.iter().filter_map(|charge| item(charge, terms.catalog)).collect();
         Ok(Self { items, commands: charges.into_iter().enumerate().filter_map(command).collect() })
     }
 

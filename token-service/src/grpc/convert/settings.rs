@@ -1,37 +1,35 @@
 //! What operators ask of an account: commands without a key, because asking twice is no different
 //! from asking once.
 
-use super::fields::{Fields, TEXT_CHARS_MAX};
+use super::fields::{Fields, TEXT_CHARS_MAX, Terms};
 use ledger::{Act, BALANCE_MAX, Command, Fingerprint, Note, SpendCap, Status};
-use proto::{catalog::Catalog, reason::Error, v1};
+use proto::{reason::Error, v1};
 
 /// The command that gives an account a status; `note` says why.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn set_status(
     account_id: &str,
     note: &str,
     status: Status,
-    catalog: &Catalog,
-    actor: &str,
+    terms: Terms<'_>,
 ) -> Result<Command, Error> {
     let act = Some(Act::SetStatus(status));
-    Fields::read(catalog, |fields| command(account_id, note, act, fields, actor))
+    Fields::read(terms, |fields| command(account_id, note, act, fields))
 }
 
 /// The command that changes an account's settings.
 ///
 /// # Errors
-/// INVALID_FIELD.
+/// SCOPE_MISSING, INVALID_FIELD.
 pub fn set_settings(
     request: &v1::UpdateAccountRequest,
-    catalog: &Catalog,
-    actor: &str,
+    terms: Terms<'_>,
 ) -> Result<Command, Error> {
-    Fields::read(catalog, |fields| {
+    Fields::read(terms, |fields| {
         let act = settings(request, fields);
-        command(&request.account_id, &request.note, act, fields, actor)
+        command(&request.account_id, &request.note, act, fields)
     })
 }
 
@@ -40,11 +38,11 @@ fn command(
     note: &str,
     act: Option<Act>,
     fields: &mut Fields<'_>,
-    actor: &str,
 ) -> Option<Command> {
     let account = fields.account("account_id", account_id);
     let description = fields.text("note", note, TEXT_CHARS_MAX);
-    let note = Note { description: description?, actor: actor.to_owned(), ..Note::default() };
+    let note =
+        Note { description: description?, actor: fields.actor().to_owned(), ..Note::default() };
     let fingerprint = Fingerprint::default();
     Some(Command { account: account?, key: None, act: act?, note, fingerprint })
 }

@@ -1,6 +1,7 @@
 //! What is refused before the ledger sees it, field by field, and what comes out when nothing is.
 
-use super::{Ask, Batch, Quote, command, query, set_settings};
+use super::{Ask, Batch, Quote, Terms, command, query, set_settings};
+use crate::identity::Caller;
 use ledger::{Act, Charge, Extent, Mode, Purpose, Time};
 use prost_types::{Duration, Timestamp};
 use proto::{
@@ -8,9 +9,17 @@ use proto::{
     reason::Error,
     v1::{self, ErrorReason, batch_command::Command as Wire},
 };
+use std::sync::LazyLock;
 
-fn catalog() -> Catalog {
-    Catalog::load("domains").expect("shipped")
+fn catalog() -> &'static Catalog {
+    static CATALOG: LazyLock<Catalog> =
+        LazyLock::new(|| Catalog::load("domains").expect("shipped"));
+    &CATALOG
+}
+
+fn terms() -> Terms<'static> {
+    static ANYBODY: LazyLock<Caller> = LazyLock::new(Caller::anonymous);
+    Terms { catalog: catalog(), caller: &ANYBODY }
 }
 
 fn credit() -> v1::CreditRequest {
@@ -41,7 +50,7 @@ fn refused_for<T>(read: Result<T, Error>) -> Vec<String> {
 
 #[track_caller]
 fn check<R: Ask>(request: R, expected: &[&str]) {
-    assert_eq!(refused_for(command(&request, &catalog(), "anonymous")), expected);
+    assert_eq!(refused_for(command(&request, terms())), expected);
 }
 
 #[test]
@@ -126,12 +135,12 @@ fn a_charge_is_an_amount_or_an_action() {
     check(of(0, "ai_analysis", ledger::AMOUNT_MAX / 5 + 1), &["quantity"]);
     check(of(0, &"x".repeat(1_000), 1), &["action"]);
 
-    let read = command(&of(0, "ai_analysis", 0), &catalog(), "anonymous").expect("one analysis");
+    let read = command(&of(0, "ai_analysis", 0), terms()).expect("one analysis");
     let charge = Charge::Action { action: "ai_analysis".into(), quantity: 1, unit: 5 };
     let (extent, purpose) = (Extent::Exact, Purpose::Usage);
     assert_eq!(read.act, Act::Debit { charge, extent, purpose });
 
-    let unknown = command(&of(0, "juggle", 1), &catalog(), "anonymous").expect_err("unknown");
+    let unknown = command(&of(0, "juggle", 1), terms()).expect_err("unknown");
     assert_eq!(unknown.reason, ErrorReason::ActionNotFound);
     assert_eq!(unknown.metadata["action"], "juggle");
 }
@@ -158,7 +167,7 @@ fn a_hold_lasts_as_long_as_the_catalog_lets_it() {
     };
     let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
     for (duration, expected) in [(None, 15 * 60), (seconds(1), 1), (seconds(604_800), 604_800)] {
-        let read = command(&lasting(duration), &catalog(), "anonymous").expect("a hold");
+        let read = command(&lasting(duration), terms()).expect("a hold");
         let Act::CreateHold { lasts_micros, .. } = read.act else { panic!("{:?}", read.act) };
         assert_eq!(lasts_micros, expected * 1_000_000);
     }
@@ -218,7 +227,7 @@ fn caps_are_one_per_period() {
             spend_caps: Some(v1::SpendCaps { caps }),
             ..Default::default()
         };
-        refused_for(set_settings(&request, &catalog(), "anonymous"))
+        refused_for(set_settings(&request, terms()))
     };
     assert!(capped(&[(1, 0), (2, 100)]).is_empty());
     assert_eq!(capped(&[(1, 1), (1, 2)]), ["spend_caps.caps[1].period"]);
@@ -236,7 +245,7 @@ fn a_batch_names_the_command_that_is_wrong() {
         dry_run: false,
     };
     let (atomic, independent) = (v1::BatchMode::Atomic, v1::BatchMode::Independent);
-    let read = |request| Batch::read(&request, &catalog(), "anonymous");
+    let read = |request| Batch::read(&request, terms());
 
     let wrong = Wire::Debit(v1::DebitRequest { amount: -1, ..debit() });
     let request = batch(vec![wrong.clone(), Wire::Credit(credit()), wrong], atomic);
@@ -256,11 +265,11 @@ fn a_batch_names_the_command_that_is_wrong() {
 
 #[test]
 fn a_member_of_a_batch_is_the_same_request_as_the_method_alone() {
-    let command_alone = command(&debit(), &catalog(), "anonymous").expect("a debit");
+    let command_alone = command(&debit(), terms()).expect("a debit");
     let members = vec![v1::BatchCommand { command: Some(Wire::Debit(debit())) }];
     let mode = v1::BatchMode::Atomic.into();
     let request = v1::BatchRequest { commands: members, mode, dry_run: false };
-    let batch = Batch::read(&request, &catalog(), "anonymous").expect("a batch");
+    let batch = Batch::read(&request, terms()).expect("a batch");
     assert_eq!(batch.job().commands, [command_alone]);
 }
 
@@ -271,9 +280,9 @@ fn a_quote_prices_without_an_account() {
         v1::QuoteItem { action: "import_domain".into(), quantity: 0 },
     ];
     let request = v1::QuoteRequest { account_id: String::new(), items };
-    let quote = Quote::read(&request, &catalog()).expect("priced");
+    let quote = Quote::read(&request, terms()).expect("priced");
     assert!(quote.job().is_none());
-    let answer = quote.answer(None, &catalog(), Time(0));
+    let answer = quote.answer(None, catalog(), Time(0));
     assert_eq!((answer.amount, answer.affordable, answer.refusal), (16, false, None));
 }
 
@@ -284,7 +293,7 @@ fn a_balance_is_of_the_past_or_of_now() {
         as_of_time: Some(Timestamp { seconds: 2, nanos: 0 }),
         min_sequence: 0,
     };
-    let read = |micros| refused_for(query::balance(&request, &catalog(), Time(micros)));
+    let read = |micros| refused_for(query::balance(&request, terms(), Time(micros)));
     assert!(read(2_000_000).is_empty());
     assert_eq!(read(1_999_999), ["as_of_time"]);
 }
