@@ -2,6 +2,7 @@
 
 pub mod agree;
 pub mod core;
+pub mod credentials;
 pub mod disk;
 pub mod follower;
 pub mod health;
@@ -11,6 +12,7 @@ pub mod postgres;
 pub mod process;
 pub mod promises;
 pub mod proxy;
+pub mod raw_call;
 mod rows;
 pub mod scenario;
 pub mod simulator;

@@ -44,13 +44,31 @@ impl Process {
     /// # Panics
     /// If it doesn't come up.
     pub async fn start_on(database: &str, folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_logging(database, folder, arguments, Stdio::inherit()).await
+    }
+
+    /// The same, with its log written somewhere.
+    ///
+    /// # Panics
+    /// If it doesn't come up.
+    pub async fn start_logging(
+        database: &str,
+        folder: &Path,
+        arguments: &[&str],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let keys = folder.join("ledger.db.keys");
+        let says = |argument: &&str| argument.starts_with("--log");
+        let quietly: &[&str] =
+            if arguments.iter().any(|it| says(&it)) { &[] } else { &["--log=warn"] };
         let mut child = tokio::process::Command::new(executable())
-            .args(["--listen", "127.0.0.1:0", "--database", database, "--log", "warn"])
+            .args(["--listen", "127.0.0.1:0", "--database", database])
             .arg("--chain-key-file")
             .arg(keys)
             .args(arguments)
+            .args(quietly)
             .stdout(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .expect("the executable starts");

@@ -19,10 +19,17 @@ use serde::Serialize;
 use self::layers::Source;
 pub use self::report::ConfigError;
 pub use self::value::{
-    Catalog, ChainKey, ChainKeys, Database, LogFormat, PostgresUrl, Reflection, Secret,
+    Catalog, Database, KeySource, LogFormat, NamedSecret, NamedSecrets, PostgresUrl, Reflection,
+    Secret,
 };
-use self::value::{Unquoted, address, collector, directives, within};
-use crate::listener;
+use self::value::{
+    Unquoted, account_prefix, address, caller_name, collector, directives, lifetime, scope,
+    token_secrets, within,
+};
+use crate::{
+    identity::{Expected, Scope},
+    listener::{self, tls},
+};
 
 /// Every setting in effect, each within its bounds.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -30,17 +37,60 @@ use crate::listener;
 pub struct Config {
     /// Where to answer gRPC; port 0 takes a free one.
     ///
-    /// An address that other machines can reach needs `--insecure` too.
+    /// An address that other machines can reach needs callers to be identified.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051", value_parser = address)]
     pub listen: SocketAddr,
 
     /// Let callers that nobody has identified reach this service from other machines.
     ///
-    /// Callers prove who they are from a later version on. Until then whoever can connect can move
-    /// tokens, so say this only where something in front keeps strangers out.
+    /// Whoever can connect can then move tokens: say this only where something in front keeps
+    /// strangers out, and prefer `jwt_secrets`, `jwks` or `tls_client_authority`.
     #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true")]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     pub insecure: bool,
+
+    /// Certificate of this service and those between it and its authority, a PEM file; with it, and
+    /// `tls_key`, only TLS is spoken. Both files are read again when they change.
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// Private key of `tls_certificate`, a PEM file.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Certificates of the authorities that vouch for callers, a PEM file: with it every caller needs
+    /// a certificate of theirs (mTLS).
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_authority: Option<PathBuf>,
+
+    /// What callers may who show a certificate and no token: a TOML file of `[[caller]]` tables, each
+    /// with the `name` in the certificate (DNS or URI), `scopes`, and maybe an `account_prefix` that
+    /// it is bound to and `on_behalf_of = true`.
+    #[arg(long, value_name = "FILE")]
+    pub callers: Option<PathBuf>,
+
+    /// Secrets shared with those who make callers' tokens (HS256), `id:secret,id2:secret2`: the first
+    /// signs what `token-service token` makes, all verify.
+    ///
+    /// An id is 1 to 16 of a-z, 0-9 and -; a secret is 32 or more visible characters. Give them by
+    /// environment rather than by flag: other users of a machine can read its command lines.
+    #[arg(long, value_name = "SECRETS")]
+    #[arg(value_parser = Unquoted(token_secrets))]
+    pub jwt_secrets: Option<NamedSecrets>,
+
+    /// Public keys of those who make callers' tokens (RS256, ES256, EdDSA), a JSON Web Key Set: a
+    /// file, or an https URL. It is read again every five minutes, and when a token names a new key.
+    #[arg(long, value_name = "FILE|URL")]
+    #[arg(value_parser = Unquoted(KeySource::from_str))]
+    pub jwks: Option<KeySource>,
+
+    /// Who makes callers' tokens: what their claim `iss` must be.
+    #[arg(long, value_name = "NAME", default_value = "token-service")]
+    pub jwt_issuer: String,
+
+    /// Whom callers' tokens are for: what must be in their claim `aud`.
+    #[arg(long, value_name = "NAME", default_value = "token-service")]
+    pub jwt_audience: String,
 
     /// Where the ledger is kept: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`
     /// (version 15 or newer; schema `ledger`; several services may share it).
@@ -82,8 +132,8 @@ pub struct Config {
     /// by flag: other users of a machine can read its command lines. Without this setting the keys
     /// are those in `chain_key_file`.
     #[arg(long, value_name = "KEYS")]
-    #[arg(value_parser = Unquoted(ChainKeys::from_str))]
-    pub chain_keys: Option<ChainKeys>,
+    #[arg(value_parser = Unquoted(NamedSecrets::from_str))]
+    pub chain_keys: Option<NamedSecrets>,
 
     /// File of the chain's keys when `chain_keys` gives none; made, for its owner alone to read,
     /// if it is missing.
@@ -141,7 +191,8 @@ pub struct Config {
     #[arg(value_parser = within::<u64>(0..=600_000))]
     pub drain_timeout_ms: u64,
 
-    /// Whether gRPC reflection answers, which grpcurl needs.
+    /// Whether gRPC reflection answers, which grpcurl needs. Where callers are identified it takes
+    /// the scope `tokens:admin`.
     #[arg(long, value_name = "SWITCH", default_value = "on")]
     pub reflection: Reflection,
 
@@ -189,6 +240,31 @@ pub enum Invocation {
     /// Give the stream of events a new epoch, so that followers start anew: after every restore of a
     /// backup, before the service starts on it.
     NewEpoch,
+    /// Print a token for a caller, signed with the first of `jwt_secrets`: for development, and for
+    /// services that need nothing better.
+    Token(TokenArgs),
+}
+
+/// Whom a token is for.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TokenArgs {
+    /// The caller's name: the actor of its transactions.
+    #[arg(long = "for", value_name = "NAME", value_parser = caller_name)]
+    pub name: String,
+    /// What it may do: tokens:read, tokens:debit, tokens:credit, tokens:transfer, tokens:admin; with
+    /// commas between several.
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
+    #[arg(value_parser = scope)]
+    pub scopes: Vec<Scope>,
+    /// Binds it to accounts whose id begins so.
+    #[arg(long, value_name = "PREFIX", value_parser = account_prefix)]
+    pub account_prefix: Option<String>,
+    /// Trusts it to say for whom it acts.
+    #[arg(long)]
+    pub on_behalf_of: bool,
+    /// How long it holds, such as 15m, 12h or 30d.
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = lifetime)]
+    pub lifetime: Duration,
 }
 
 /// The token ledger, a gRPC service.
@@ -262,6 +338,15 @@ impl Config {
         PostgresLimits { readers_max: self.postgres_readers_max, prepared: !self.postgres_pooler }
     }
 
+    /// The files of TLS, if it is to be spoken.
+    pub fn tls_files(&self) -> Option<tls::Files> {
+        Some(tls::Files {
+            certificate: self.tls_certificate.clone()?,
+            key: self.tls_key.clone()?,
+            client_authority: self.tls_client_authority.clone(),
+        })
+    }
+
     /// What connections may do.
     pub fn connection_limits(&self) -> listener::Limits {
         listener::Limits {
@@ -271,17 +356,52 @@ impl Config {
         }
     }
 
+    /// Whether callers have to say who they are.
+    pub fn identifies_callers(&self) -> bool {
+        self.jwt_secrets.is_some() || self.jwks.is_some() || self.tls_client_authority.is_some()
+    }
+
+    /// Whether other machines can reach this service.
+    pub fn is_reachable(&self) -> bool {
+        !self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// Who makes callers' tokens, and for whom.
+    pub fn expected_tokens(&self) -> Expected {
+        Expected { issuer: self.jwt_issuer.clone(), audience: self.jwt_audience.clone() }
+    }
+
     /// What no setting can know about itself alone.
     fn check(&self) -> Result<(), ConfigError> {
-        if self.insecure || self.listen.ip().to_canonical().is_loopback() {
-            return Ok(());
+        let mut problems = Vec::new();
+        if self.is_reachable() && !self.insecure && !self.identifies_callers() {
+            problems.push(format!(
+                "{}: listen is {}, which other machines can reach, and callers are not identified; \
+                 set jwt_secrets, jwks or tls_client_authority, or listen on 127.0.0.1, or say \
+                 --insecure if something in front keeps strangers out",
+                self.sources["listen"], self.listen,
+            ));
         }
-        Err(ConfigError::from(vec![format!(
-            "{}: listen is {}, which other machines can reach, and callers are not identified \
-             before a later version; listen on 127.0.0.1, or say --insecure if something in front \
-             keeps strangers out",
-            self.sources["listen"], self.listen,
-        )]))
+        let given = |id: &str| self.sources.contains_key(id);
+        let needs = [
+            ("tls_certificate", "tls_key"),
+            ("tls_key", "tls_certificate"),
+            ("tls_client_authority", "tls_certificate"),
+            ("callers", "tls_client_authority"),
+        ];
+        for (id, needed) in needs {
+            if given(id) && !given(needed) {
+                problems.push(format!("{}: {id} needs {needed} too", self.sources[id]));
+            }
+        }
+        let tokens = given("jwt_secrets") || given("jwks");
+        if given("tls_client_authority") && !given("callers") && !tokens {
+            problems.push(format!(
+                "{}: tls_client_authority needs callers, or nobody may do anything",
+                self.sources["tls_client_authority"],
+            ));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
     }
 }
 

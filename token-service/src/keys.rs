@@ -1,7 +1,7 @@
 //! The keys of the ledger's hash chain: where they come from, and whether they are the right ones.
 
 use crate::{
-    config::{ChainKeys, Config},
+    config::{Config, NamedSecrets},
     store::{Store, StoreError},
 };
 use ledger::ChainKey;
@@ -93,7 +93,7 @@ fn hold_against(keys: &[ChainKey], signed_with: Vec<(String, Vec<u8>)>) -> Resul
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
+fn read(path: &Path) -> Result<Option<NamedSecrets>, KeyError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -104,7 +104,7 @@ fn read(path: &Path) -> Result<Option<ChainKeys>, KeyError> {
 }
 
 /// Makes a key and a file for it, whole or not at all; if another process was first, theirs it is.
-fn make(path: &Path) -> Result<ChainKeys, KeyError> {
+fn make(path: &Path) -> Result<NamedSecrets, KeyError> {
     // Two random UUIDs: 244 bits of the operating system's randomness.
     let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     let failed = |cause| KeyError::File { path: path.to_owned(), cause };

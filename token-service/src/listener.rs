@@ -6,9 +6,10 @@
 //! bounded where they are read, see [`crate::grpc::RequestLayer`].
 
 mod pace;
+pub mod tls;
 
-use crate::limits::Limit;
-use futures::Stream;
+use crate::{identity::PeerNames, limits::Limit};
+use futures::{Stream, StreamExt as _, stream::FuturesUnordered};
 use pace::Pace;
 use std::{
     collections::HashMap,
@@ -19,12 +20,15 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
+use tls::Tls;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    time::{Sleep, sleep},
+    time::{Sleep, sleep, timeout},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+use tonic::transport::server::Connected;
 
 /// After an error that isn't one connection's (no more file descriptors), so long until the next.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,35 +44,56 @@ pub struct Limits {
     pub receive_timeout: Duration,
 }
 
+/// Somebody who is shaking hands: a connection, if it comes to that.
+type Handshake = Pin<Box<dyn Future<Output = Option<Connection>> + Send>>;
+
 /// Accepts connections.
-#[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     limits: Limits,
     guests: Guests,
     pause: Option<Pin<Box<Sleep>>>,
+    /// No more than there may be connections.
+    handshakes: FuturesUnordered<Handshake>,
 }
 
 impl Listener {
-    /// From this listener.
+    /// From this listener, speaking TLS if it is given.
     #[must_use]
-    pub fn new(listener: TcpListener, limits: Limits) -> Self {
-        Self { listener, limits, guests: Guests::default(), pause: None }
+    pub fn new(listener: TcpListener, tls: Option<Arc<Tls>>, limits: Limits) -> Self {
+        let (guests, handshakes) = (Guests::default(), FuturesUnordered::new());
+        Self { listener, tls, limits, guests, pause: None, handshakes }
     }
 
+    /// Lets somebody in, or has them shake hands first.
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
-        let place = match self.guests.place(address.ip().to_canonical(), &self.limits) {
-            Ok(place) => place,
-            Err(limit) => {
-                limit.bites();
-                return None;
-            }
-        };
+        let place = self.guests.place(address.ip().to_canonical(), &self.limits);
+        let place = place.map_err(Limit::bites).ok()?;
         // Small answers go out at once.
         stream.set_nodelay(true).ok()?;
-        let timeout = self.limits.receive_timeout;
-        let late = Some(Box::pin(sleep(timeout)));
-        Some(Connection { stream, pace: Pace::default(), timeout, late, _place: place })
+        let receive_timeout = self.limits.receive_timeout;
+        let Some(tls) = self.tls.clone() else {
+            let (stream, names) = (Either::Left(stream), PeerNames::default());
+            return Some(Connection::new(stream, names, receive_timeout, place));
+        };
+        self.handshakes.push(Box::pin(async move {
+            match timeout(receive_timeout, tls.accept(stream)).await {
+                Ok(Ok((stream, names))) => {
+                    let stream = Either::Right(Box::new(stream));
+                    Some(Connection::new(stream, names, receive_timeout, place))
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, %address, "no handshake");
+                    None
+                }
+                Err(_) => {
+                    Limit::ReceiveTimeout.bites();
+                    None
+                }
+            }
+        }));
+        None
     }
 }
 
@@ -77,6 +102,12 @@ impl Stream for Listener {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if let Poll::Ready(Some(shaken)) = self.handshakes.poll_next_unpin(context) {
+                match shaken {
+                    Some(connection) => return Poll::Ready(Some(Ok(connection))),
+                    None => continue,
+                }
+            }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(context));
                 self.pause = None;
@@ -145,12 +176,25 @@ impl Drop for Place {
 /// A connection that is ended if it stops in the middle of something.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    names: PeerNames,
     pace: Pace,
     timeout: Duration,
     /// When what was begun is too late; `None` between two things.
     late: Option<Pin<Box<Sleep>>>,
     _place: Place,
+}
+
+impl Connection {
+    fn new(
+        stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+        names: PeerNames,
+        timeout: Duration,
+        place: Place,
+    ) -> Self {
+        let late = Some(Box::pin(sleep(timeout)));
+        Self { stream, names, pace: Pace::default(), timeout, late, _place: place }
+    }
 }
 
 impl AsyncRead for Connection {
@@ -211,9 +255,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = PeerNames;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> PeerNames {
+        self.names.clone()
     }
 }

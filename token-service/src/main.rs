@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use token_service::{
     clock::Clock,
-    config::{Config, Database, Invocation},
+    config::{Config, Database, Invocation, TokenArgs},
+    identity::{self, Caller},
     serve,
     store::Store,
     telemetry, welcome,
@@ -26,6 +27,7 @@ async fn main() -> ExitCode {
         Invocation::Serve => run(&config).await,
         Invocation::Migrate { check } => migrate(&config, check).await,
         Invocation::NewEpoch => new_epoch(&config).await,
+        Invocation::Token(wanted) => token(&config, &wanted),
         Invocation::Config => {
             print!("{}", config.to_toml());
             Ok(ExitCode::SUCCESS)
@@ -74,6 +76,24 @@ async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {
         return Ok(ExitCode::FAILURE);
     }
     store.migrate().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn token(config: &Config, wanted: &TokenArgs) -> Result<ExitCode, Failed> {
+    let secret = config.jwt_secrets.as_ref().and_then(|secrets| secrets.iter().next());
+    let secret = secret.ok_or(
+        "there is nothing to sign with: set TOKEN_SERVICE_JWT_SECRETS=dev:SECRET, of 32 or more \
+         characters, here and for the service",
+    )?;
+    let caller = Caller::new(&wanted.name)
+        .with_scopes(wanted.scopes.iter().copied())
+        .with_on_behalf_of(wanted.on_behalf_of);
+    let caller = match &wanted.account_prefix {
+        None => caller,
+        Some(prefix) => caller.with_prefix(prefix),
+    };
+    let time = (Clock::System.now(), wanted.lifetime);
+    println!("{}", identity::mint(&caller, secret, &config.expected_tokens(), time));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,9 +7,12 @@ use crate::{
     events,
     grpc::{AdminApi, Api, DoorLayer, RequestLayer, Timeouts, TokenApi},
     health,
-    identity::{Caller, Identity},
+    identity::{Callers, Credentials, Identity},
     keys::{KeyError, chain_keys},
-    listener::Listener,
+    listener::{
+        Listener,
+        tls::{Tls, TlsError},
+    },
     policy::policy,
     reader::Reader,
     store::{Store, StoreError},
@@ -22,7 +25,7 @@ use proto::{
         token_service_server::TokenServiceServer,
     },
 };
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
@@ -62,6 +65,17 @@ pub enum StartError {
     /// The chain's keys can't be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The files of TLS can't be used.
+    #[error("TLS can't be spoken: {0}")]
+    Tls(#[from] TlsError),
+    /// The file of callers can't be used.
+    #[error("the callers in {}: {why}", path.display())]
+    Callers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The address can't be listened on.
     #[error("can't listen on {address}: {cause}")]
     Listen {
@@ -82,6 +96,10 @@ pub struct Running {
     pub address: SocketAddr,
     /// The economy that it runs.
     pub economy: String,
+    /// Whether it speaks TLS.
+    pub speaks_tls: bool,
+    /// Whether callers have to say who they are.
+    pub identifies_callers: bool,
     api: Api,
     drain: CancellationToken,
     ending: CancellationToken,
@@ -110,6 +128,14 @@ pub async fn start_under(
     clock: Clock,
 ) -> Result<Running, StartError> {
     let catalog = Arc::new(catalog);
+    let tls = config.tls_files().map(Tls::open).transpose()?.map(Arc::new);
+    let identity = Arc::new(Identity::new(credentials(config)?, clock.clone()).await);
+    let speaks_tls = tls.is_some();
+    if config.is_reachable() && config.identifies_callers() && !speaks_tls {
+        tracing::warn!(
+            "callers' tokens come from other machines without TLS: let something in front speak it"
+        );
+    }
     let store = Store::open(config).await?;
     // Whoever runs a version that is migrated already needs no right to.
     if !store.migrations().await?.pending.is_empty() {
@@ -139,6 +165,13 @@ pub async fn start_under(
     let maintain = stop.clone().run_until_cancelled_owned(async move { kept.maintain().await });
     tasks.spawn(maintain);
     tasks.spawn(events::run(store.clone(), watches, stop.clone()));
+    let known = Arc::clone(&identity);
+    let fresh = stop.clone().run_until_cancelled_owned(async move { known.keep_fresh().await });
+    tasks.spawn(fresh);
+    if let Some(tls) = tls.clone() {
+        let fresh = stop.clone().run_until_cancelled_owned(async move { tls.keep_fresh().await });
+        tasks.spawn(fresh);
+    }
     let interval = Duration::from_millis(config.sweep_interval_ms);
     let trouble = committer.trouble().clone();
     tasks.spawn(sweeper::run(store.clone(), committer, clock, interval, stop.clone()));
@@ -159,7 +192,6 @@ pub async fn start_under(
     let admin = AdminServiceServer::new(AdminApi::new(api.clone()))
         .max_decoding_message_size(message_bytes)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let identity = Arc::new(Identity::Off(Arc::new(Caller::anonymous())));
     let timeouts = Timeouts {
         call_max: Duration::from_millis(config.request_timeout_ms_max),
         receive: Duration::from_millis(config.receive_timeout_ms),
@@ -179,7 +211,7 @@ pub async fn start_under(
         .add_service(health)
         .add_optional_service(v1)
         .add_optional_service(v1alpha);
-    let incoming = Listener::new(listener, config.connection_limits());
+    let incoming = Listener::new(listener, tls, config.connection_limits());
     let draining = drain.clone().cancelled_owned();
     #[expect(clippy::disallowed_methods, reason = "`Running::stop` waits for this handle")]
     let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, draining));
@@ -187,6 +219,8 @@ pub async fn start_under(
     Ok(Running {
         address,
         economy,
+        speaks_tls,
+        identifies_callers: config.identifies_callers(),
         api,
         drain,
         ending,
@@ -222,6 +256,21 @@ impl Running {
         let ended = timeout(FAREWELL, self.tasks.wait()).await.is_ok();
         answered && committed && ended
     }
+}
+
+/// What identifies callers.
+fn credentials(config: &Config) -> Result<Credentials, StartError> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let callers = text.and_then(|text| Callers::parse(&text));
+        callers.map_err(|why| StartError::Callers { path: path.clone(), why })
+    };
+    Ok(Credentials {
+        secrets: config.jwt_secrets.clone(),
+        keys: config.jwks.clone(),
+        expected: config.expected_tokens(),
+        callers: config.callers.as_ref().map(read).transpose()?,
+    })
 }
 
 /// Reflection in both of its versions: many clients speak the older one only.

@@ -2,17 +2,27 @@
 
 use crate::serve::Running;
 
+/// How to get one where callers are identified by the secrets that they share with the service.
+const ASK_FOR_A_TOKEN: &str =
+    "\n  TOKEN=$(token-service token --for me --scopes tokens:admin)   # or your issuer's";
+
 /// A few lines for the terminal.
 #[must_use]
 pub fn text(running: &Running) -> String {
     let address = running.address;
     let economy = &running.economy;
-    let call = "grpcurl -plaintext -d '{\"account_id\":\"alice\"";
+    let transport = if running.speaks_tls { "-cacert AUTHORITY.pem" } else { "-plaintext" };
+    let (bearer, ask) = match running.identifies_callers {
+        true => (" -H \"authorization: Bearer $TOKEN\"", ASK_FOR_A_TOKEN),
+        false => ("", ""),
+    };
+    let grpcurl = format!("grpcurl {transport}{bearer}");
+    let call = format!("{grpcurl} -d '{{\"account_id\":\"alice\"");
     let service = format!("{address} token.v1.TokenService");
     format!(
         "token-service answers on {address} with the {economy} catalog. Try:
-
-  grpcurl -plaintext {address} list
+{ask}
+  {grpcurl} {address} list
   {call},\"idempotency_key\":\"buy-1\",\"amount\":100,\"kind\":\"GRANT_KIND_PURCHASED\"}}' {service}/Credit
   {call},\"idempotency_key\":\"use-1\",\"amount\":1}}' {service}/Debit
   {call}}}' {service}/GetBalance

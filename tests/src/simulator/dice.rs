@@ -220,7 +220,7 @@ impl Dice {
         let (account, original) =
             self.recent(rng, account, |it| !matches!(it, Act::Reverse { .. }));
         let amount = if rng.bool() { None } else { Some(rng.i64(1..8)) };
-        (account, Act::Reverse { original, amount })
+        (account, Act::Reverse { original, amount, spending_only: false })
     }
 
     fn clawback(&self, rng: &mut fastrand::Rng, account: AccountId) -> (AccountId, Act) {

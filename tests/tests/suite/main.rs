@@ -5,6 +5,7 @@ mod concurrency;
 mod crash;
 mod database;
 mod events;
+mod identity;
 mod limits;
 mod lost_answers;
 mod many_grants;

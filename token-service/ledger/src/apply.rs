@@ -171,7 +171,9 @@ impl Book<'_> {
             Act::Debit { charge, extent, purpose } => {
                 self.debit(command, charge, *extent, *purpose)
             }
-            Act::Reverse { original, amount } => self.reverse(command, *original, *amount),
+            Act::Reverse { original, amount, spending_only } => {
+                self.reverse(command, *original, *amount, *spending_only)
+            }
             Act::Transfer { amount, to } => self.transfer(command, *amount, to),
             Act::CreateHold { charge, lasts_micros } => {
                 self.create_hold(command, charge, *lasts_micros)

@@ -115,6 +115,8 @@ pub enum Act {
         original: TransactionId,
         /// Tokens to mirror, > 0; `None`: all that is left.
         amount: Option<Tokens>,
+        /// Whether it may be of spending alone: debits, captures, withdrawals.
+        spending_only: bool,
     },
     /// Tokens to another account.
     Transfer {

@@ -127,6 +127,11 @@ pub enum Rejection {
         /// The type.
         kind: TransactionType,
     },
+    /// The caller may reverse spending only.
+    NotSpending {
+        /// What it is instead.
+        kind: TransactionType,
+    },
     /// Nothing is left to reverse.
     AlreadyReversed {
         /// The original.

@@ -3,17 +3,21 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue};
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::telemetry;
+use crate::{
+    identity::{Caller, Scope},
+    telemetry,
+};
 
 /// Text that is never printed: `Debug`, `Display` and serialization show [`Secret::MASK`].
 #[derive(Clone)]
@@ -41,35 +45,35 @@ impl fmt::Display for Secret {
     }
 }
 
-/// One named key of the ledger's hash chain.
+/// A secret with a name that stands beside whatever it signed.
 #[derive(Debug, Clone)]
-pub struct ChainKey {
-    /// 1 to 16 of `a-z`, `0-9` and `-`; stored beside whatever the key signed.
+pub struct NamedSecret {
+    /// 1 to 16 of `a-z`, `0-9` and `-`.
     pub id: String,
     /// At least 16 visible ASCII characters.
     pub secret: Secret,
 }
 
-/// The keys of the hash chain, at least one, ids unique; the first signs, the rest only verify.
+/// Secrets that sign, at least one, ids unique; the first signs, the rest only verify.
 ///
 /// Parsed from `id:secret,id2:secret2`, the text of the setting as of the key file.
 #[derive(Debug, Clone)]
-pub struct ChainKeys(Vec<ChainKey>);
+pub struct NamedSecrets(Vec<NamedSecret>);
 
-impl ChainKeys {
+impl NamedSecrets {
     /// All keys, the one that signs first.
-    pub fn iter(&self) -> impl Iterator<Item = &ChainKey> {
+    pub fn iter(&self) -> impl Iterator<Item = &NamedSecret> {
         self.0.iter()
     }
 }
 
-impl FromStr for ChainKeys {
+impl FromStr for NamedSecrets {
     type Err = String;
 
     /// The complaint counts keys instead of quoting them: what stands in the wrong place may be
     /// the secret.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut keys = Vec::<ChainKey>::new();
+        let mut keys = Vec::<NamedSecret>::new();
         for (key, n) in text.trim().split(',').zip(1..) {
             let (id, secret) = key.split_once(':').ok_or(format!("key {n} must be id:secret"))?;
             let plain = |c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-');
@@ -84,16 +88,16 @@ impl FromStr for ChainKeys {
             if keys.iter().any(|earlier| earlier.id == id) {
                 return Err(format!("key {n} has the id of an earlier one; ids must differ"));
             }
-            keys.push(ChainKey { id: id.to_owned(), secret: Secret(secret.to_owned()) });
+            keys.push(NamedSecret { id: id.to_owned(), secret: Secret(secret.to_owned()) });
         }
         Ok(Self(keys))
     }
 }
 
-impl fmt::Display for ChainKeys {
+impl fmt::Display for NamedSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut comma = "";
-        for ChainKey { id, secret } in &self.0 {
+        for NamedSecret { id, secret } in &self.0 {
             write!(f, "{comma}{id}:{secret}")?;
             comma = ",";
         }
@@ -251,11 +255,71 @@ impl fmt::Display for Catalog {
     }
 }
 
+/// Where the public keys are that callers' tokens are signed with: a JSON Web Key Set.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// In a file.
+    File(PathBuf),
+    /// Behind a URL: HTTPS, or HTTP of this machine.
+    Url(http::Uri),
+}
+
+impl FromStr for KeySource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains("://") {
+            return Ok(Self::File(text.into()));
+        }
+        if text.contains('@') {
+            return Err("give a URL without a name or password".to_owned());
+        }
+        let wrong = "give a file, or a URL such as https://login.example.com/.well-known/jwks.json";
+        let url: http::Uri = text.parse().map_err(|_| wrong)?;
+        let host = url.host().unwrap_or_default();
+        let here = host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+        match url.scheme_str() {
+            Some("https") => Ok(Self::Url(url)),
+            Some("http") if here => Ok(Self::Url(url)),
+            Some("http") => Err("http is for this machine alone; give an https URL".to_owned()),
+            _ => Err(wrong.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// The shortest secret for HS256: as long as its code.
+const TOKEN_SECRET_CHARS_MIN: usize = 32;
+
+/// Secrets that are long enough for HS256.
+pub(super) fn token_secrets(text: &str) -> Result<NamedSecrets, String> {
+    let secrets: NamedSecrets = text.parse()?;
+    let is_short = |named: &NamedSecret| named.secret.expose().len() < TOKEN_SECRET_CHARS_MIN;
+    let short = secrets.iter().position(is_short);
+    match short {
+        Some(before) => Err(format!(
+            "the secret of key {} must be {TOKEN_SECRET_CHARS_MIN} or more characters",
+            before + 1,
+        )),
+        None => Ok(secrets),
+    }
+}
+
 /// Whether gRPC reflection answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reflection {
-    /// grpcurl and its kin can list and describe the services.
+    /// grpcurl and its kin can list and describe the services; where callers are identified, only
+    /// with the scope `tokens:admin`.
     On,
     /// Callers need the `.proto` files.
     Off,
@@ -283,7 +347,7 @@ macro_rules! serialize_as_displayed {
         }
     )+};
 }
-serialize_as_displayed!(Catalog, ChainKeys, Database);
+serialize_as_displayed!(Catalog, Database, KeySource, NamedSecrets);
 
 /// A whole number within bounds.
 pub(super) fn within<N>(
@@ -307,10 +371,41 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
 /// The address of a collector that is spoken to without TLS.
 pub(super) fn collector(text: &str) -> Result<String, String> {
     let uri = text.parse::<http::Uri>().ok();
-    let known = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.authority().is_some());
+    let plain = |uri: &http::Uri| uri.authority().is_some_and(|it| !it.as_str().contains('@'));
+    let known = uri.filter(|uri| uri.scheme_str() == Some("http") && plain(uri));
     known
         .map(|_| text.to_owned())
         .ok_or_else(|| "give a URL such as http://localhost:4317".to_owned())
+}
+
+/// The name of a caller.
+pub(super) fn caller_name(text: &str) -> Result<String, String> {
+    let wrong = || format!("give 1 to {} visible characters", Caller::NAME_CHARS_MAX);
+    Caller::is_name(text).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// A scope.
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
+    let known = || Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::of(text).ok_or_else(|| format!("there are {}", known()))
+}
+
+/// What ids of accounts begin with.
+pub(super) fn account_prefix(text: &str) -> Result<String, String> {
+    let visible = text.bytes().all(|it| it.is_ascii_graphic());
+    (visible && !text.is_empty())
+        .then(|| text.to_owned())
+        .ok_or_else(|| "give one or more visible characters".to_owned())
+}
+
+/// A number and a unit of time.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let read = units.into_iter().find_map(|(unit, seconds)| {
+        text.strip_suffix(unit)?.parse::<u32>().ok().map(|count| u64::from(count) * seconds)
+    });
+    let read = read.filter(|seconds| *seconds > 0);
+    read.map(Duration::from_secs).ok_or_else(|| "give a time such as 15m, 12h or 30d".to_owned())
 }
 
 /// Log directives, tried here so that a bad one is refused with all other mistakes.

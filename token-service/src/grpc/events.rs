@@ -60,7 +60,7 @@ impl Api {
     ) -> Result<Events, Error> {
         let account =
             Fields::read(self.terms(&caller), |fields| match request.account_id.as_str() {
-                "" => fields.all_accounts().map(|()| None),
+                "" => fields.all_accounts("account_id").map(|()| None),
                 id => fields.account("account_id", id).map(Some),
             })?;
         // Following begins before the first read: what is committed in between is not missed.

@@ -4,7 +4,7 @@
 use super::{fingerprint, trace};
 use crate::{
     committer::Failure,
-    identity::{Caller, method::Access},
+    identity::{Caller, Scope, method::Access},
     store::StoreError,
 };
 use ledger::{AccountId, Rejection, Time};
@@ -114,6 +114,12 @@ fn explain(rejection: &Rejection, method: &str, now: Time) -> (Error, &'static s
             blocked(Reason::NotReversible, format!("a {} can't be reversed", kind.as_str()))
                 .with("type", kind.as_str()),
             "Reverse a debit, capture, withdrawal, credit or transfer.",
+        ),
+        Rejection::NotSpending { kind } => (
+            denied(format!("the caller may not reverse a {}", kind.as_str()))
+                .with("scope", Scope::Admin)
+                .with("type", kind.as_str()),
+            "Use a credential with the scope tokens:admin.",
         ),
         Rejection::AlreadyReversed { transaction } => (
             blocked(
@@ -274,16 +280,19 @@ pub fn scope_missing(caller: &Caller, access: Access) -> Error {
         Access::OneOf(scopes) => {
             scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" or ")
         }
+        Access::Unbound => Scope::Admin.to_string(),
     };
-    denied(format!("{} lacks the scope {scopes}", caller.name()))
+    let bound = if access == Access::Unbound { ", not bound to some accounts" } else { "" };
+    denied(format!("{} lacks the scope {scopes}{bound}", caller.name()))
         .with("scope", scopes)
-        .with("next_step", "Use a credential with that scope.")
+        .with("next_step", format!("Use a credential with that scope{bound}."))
 }
 
-/// The caller is bound to other accounts.
+/// The caller is bound to other accounts than `field` names.
 #[must_use]
-pub fn account_denied(caller: &Caller, what: &str) -> Error {
+pub fn account_denied(caller: &Caller, field: &str, what: &str) -> Error {
     denied(format!("{} may not name {what}", caller.name()))
+        .with("field", field)
         .with("next_step", "Use a credential that isn't bound to other accounts.")
 }
 
@@ -291,6 +300,7 @@ pub fn account_denied(caller: &Caller, what: &str) -> Error {
 #[must_use]
 pub fn on_behalf_of_denied(caller: &Caller) -> Error {
     denied(format!("{} may not act on behalf of others", caller.name()))
+        .with("field", "on_behalf_of")
         .with("next_step", "Leave on_behalf_of out, or use a credential that is trusted with it.")
 }
 
@@ -304,6 +314,13 @@ fn denied(message: String) -> Error {
 pub fn unauthenticated(why: &str) -> Error {
     Error::new(Code::Unauthenticated, Reason::CredentialInvalid, why)
         .with("next_step", "Send `authorization: Bearer` with a token that this service accepts.")
+}
+
+/// The keys that tokens are signed with couldn't be read yet.
+#[must_use]
+pub fn keys_away() -> Error {
+    let message = "the keys that tokens are signed with can't be read, nothing was tried; repeat";
+    Error::new(Code::Unavailable, Reason::Overloaded, message).retry_after(AWAY_RETRY)
 }
 
 /// A method that this version doesn't serve.

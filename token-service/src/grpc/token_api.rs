@@ -2,7 +2,7 @@
 
 use super::{
     Api, Asked, Reply, asked,
-    convert::{Batch, Quote, catalog},
+    convert::{Batch, Quote, catalog, query},
     events::Events,
     reply, status,
     watch::Balances,
@@ -142,8 +142,10 @@ impl TokenService for TokenApi {
 
     async fn get_statement(
         &self,
-        _: Request<v1::GetStatementRequest>,
+        request: Request<v1::GetStatementRequest>,
     ) -> Reply<v1::GetStatementResponse> {
+        let (caller, request) = asked(request);
+        query::account(&request.account_id, self.api.terms(&caller))?;
         reply(Err(status::not_implemented("GetStatement")))
     }
 

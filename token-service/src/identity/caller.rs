@@ -65,6 +65,16 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The longest name of one.
+    pub const NAME_CHARS_MAX: usize = 128;
+
+    /// Whether a caller may be called so: visible ASCII, not too long.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
+        (1..=Self::NAME_CHARS_MAX).contains(&name.len()) && visible
+    }
+
     /// Somebody of this name, who may do nothing yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
@@ -90,13 +100,10 @@ impl Caller {
         Self { scopes: scopes.into_iter().collect(), ..self }
     }
 
-    /// Bound to accounts whose id begins so; an empty prefix binds nobody.
+    /// Bound to accounts whose id begins so.
     #[must_use]
     pub fn with_prefix(self, prefix: &str) -> Self {
-        match prefix {
-            "" => self,
-            prefix => Self { accounts: Accounts::Prefix(prefix.to_owned()), ..self },
-        }
+        Self { accounts: Accounts::Prefix(prefix.to_owned()), ..self }
     }
 
     /// Trusted to say for whom it acts.
@@ -114,7 +121,13 @@ impl Caller {
     /// Whether it may do this.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+        self.has(scope) || self.has(Scope::Admin)
+    }
+
+    /// Whether it was given this scope by name.
+    #[must_use]
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
     }
 
     /// Whether it may name this account.
@@ -124,6 +137,15 @@ impl Caller {
             Accounts::All => true,
             Accounts::Prefix(prefix) => account.starts_with(prefix),
             Accounts::None => false,
+        }
+    }
+
+    /// What the ids of its accounts begin with, if it is bound to some.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&str> {
+        match &self.accounts {
+            Accounts::Prefix(prefix) => Some(prefix),
+            Accounts::All | Accounts::None => None,
         }
     }
 

@@ -23,6 +23,7 @@ impl Book<'_> {
         command: &Command,
         original: TransactionId,
         amount: Option<Tokens>,
+        spending_only: bool,
     ) -> Result<Receipt, Stop> {
         self.state.existing(&command.account)?;
         let name = (command.account.clone(), original);
@@ -49,6 +50,9 @@ impl Book<'_> {
                 return Err(Rejection::NotReversible { kind: original.kind }.into());
             }
         };
+        if spending_only && !matches!(mirror, Mirror::Spending(_)) {
+            return Err(Rejection::NotSpending { kind: original.kind }.into());
+        }
         let so_far = self.state.reversal(&name)?;
         let clawed = match mirror {
             Mirror::Credit => self.clawed_back(&name)?,

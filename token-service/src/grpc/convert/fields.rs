@@ -7,7 +7,7 @@ mod economy;
 
 use crate::{
     grpc::status,
-    identity::{Caller, method::Access},
+    identity::{Caller, Scope, method::Access},
 };
 use ledger::{AMOUNT_MAX, AccountId, Note, Time, Tokens};
 use proto::{
@@ -149,12 +149,18 @@ impl<'a> Fields<'a> {
         self.deny(|caller| status::scope_missing(caller, access))
     }
 
-    /// Whether the caller may ask about all accounts at once.
-    pub fn all_accounts(&mut self) -> Option<()> {
+    /// Whether the caller may do everything.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.caller.may(Scope::Admin)
+    }
+
+    /// Whether the caller may leave out `field`, and so ask about all accounts at once.
+    pub fn all_accounts(&mut self, field: &str) -> Option<()> {
         if self.caller.may_name_all() {
             return Some(());
         }
-        self.deny(|caller| status::account_denied(caller, "all accounts"))
+        self.deny(|caller| status::account_denied(caller, field, "all accounts"))
     }
 
     /// Notes that a field isn't as it must be.
@@ -174,7 +180,8 @@ impl<'a> Fields<'a> {
         self.visible(field, id, 1, ACCOUNT_ID_CHARS_MAX)?;
         self.check(!id.starts_with(OURS), field, "ids that begin with sys/ are our own")?;
         if !self.caller.may_name(id) {
-            return self.deny(|caller| status::account_denied(caller, &format!("account {id}")));
+            return self
+                .deny(|caller| status::account_denied(caller, field, &format!("account {id}")));
         }
         Some(AccountId::new(id))
     }

@@ -127,7 +127,7 @@ pub fn transactions(
     Fields::read(terms, |fields| {
         let page = Page::read(fields, "ListTransactions", (size, &token), &request);
         let account = match request.account_id.as_str() {
-            "" => fields.may(method::ADMIN).and(fields.all_accounts()).map(|()| None),
+            "" => fields.may(method::ADMIN).and(fields.all_accounts("account_id")).map(|()| None),
             id => fields.account("account_id", id).map(Some),
         };
         let types = request.types.iter().map(|kind| {

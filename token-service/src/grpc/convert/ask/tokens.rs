@@ -88,7 +88,9 @@ impl Ask for v1::ReverseRequest {
     fn act(&self, fields: &mut Fields<'_>) -> Option<Act> {
         let original = fields.id("transaction_id", &self.transaction_id);
         let amount = self.amount.map(|amount| fields.amount("amount", amount));
-        Some(Act::Reverse { original: original?, amount: flat(amount)? })
+        // Spending is undone by whoever may spend, everything else by operators.
+        let spending_only = !fields.is_operator();
+        Some(Act::Reverse { original: original?, amount: flat(amount)?, spending_only })
     }
 
     fn answer(&self, receipt: &Receipt, _: &Catalog) -> v1::ReverseResponse {
