@@ -14,7 +14,11 @@ use crate::{
     },
 };
 use backon::{ExponentialBuilder, Retryable as _};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, request};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, InvalidHeaderValue},
+    request,
+};
 use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use prost::{Message as _, bytes::Bytes};
 use prost_types::FileDescriptorSet;
@@ -31,7 +35,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{
     Code, Status,
     body::Body,
-    transport::{self, Channel, Endpoint},
+    transport::{self, Channel, ClientTlsConfig, Endpoint},
 };
 use tower::{Service, ServiceExt as _};
 
@@ -106,13 +110,33 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the service at `endpoint`, e.g. `http://127.0.0.1:50051`. It connects with the
-    /// first call, and again whenever the connection is lost. Needs a tokio runtime around it.
+    /// A client of the service at `endpoint`, e.g. `http://127.0.0.1:50051`; with `https`, whoever
+    /// the system trusts may vouch for it. It connects with the first call, and again whenever the
+    /// connection is lost. Needs a tokio runtime around it.
     ///
     /// # Errors
     /// If the endpoint isn't a URI.
     pub fn connect(endpoint: &str, options: Options) -> Result<Self, transport::Error> {
-        let endpoint = Endpoint::from_shared(endpoint.to_owned())?
+        let trusting = ClientTlsConfig::new().with_native_roots();
+        Self::connect_trusting(endpoint, trusting, options)
+    }
+
+    /// The same, with `https` trusting and showing what `tls` says: an authority of one's own, a
+    /// certificate that the service asks for.
+    ///
+    /// # Errors
+    /// If the endpoint isn't a URI, or `tls` can't be used.
+    pub fn connect_trusting(
+        endpoint: &str,
+        tls: ClientTlsConfig,
+        options: Options,
+    ) -> Result<Self, transport::Error> {
+        let endpoint = Endpoint::from_shared(endpoint.to_owned())?;
+        let endpoint = match endpoint.uri().scheme_str() {
+            Some("https") => endpoint.tls_config(tls)?,
+            Some(_) | None => endpoint,
+        };
+        let endpoint = endpoint
             .connect_timeout(options.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -123,7 +147,18 @@ impl Client {
 
     /// A client over a channel that was made elsewhere.
     pub fn over(channel: Channel, options: Options) -> Self {
-        Self { calls: Repeating { channel, options, origin: Origin::default() } }
+        Self { calls: Repeating { channel, options, origin: Origin::default(), bearer: None } }
+    }
+
+    /// The same client, whose calls carry this bearer token. Before it expires ask for another
+    /// client with a new one: they share the connection.
+    ///
+    /// # Errors
+    /// If the token can't be a header.
+    pub fn with_token(&self, token: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))?;
+        bearer.set_sensitive(true);
+        Ok(Self { calls: Repeating { bearer: Some(bearer), ..self.calls.clone() } })
     }
 
     /// The same client, whose calls are part of something.
@@ -151,6 +186,7 @@ pub struct Repeating {
     channel: Channel,
     options: Options,
     origin: Origin,
+    bearer: Option<HeaderValue>,
 }
 
 impl Service<Request<Body>> for Repeating {
@@ -171,9 +207,12 @@ impl Service<Request<Body>> for Repeating {
 
 impl Repeating {
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        let Self { channel, options, origin } = self;
+        let Self { channel, options, origin, bearer } = self;
         let (mut head, body) = request.into_parts();
         origin.write(&mut head.headers);
+        if let Some(bearer) = bearer {
+            head.headers.insert(AUTHORIZATION, bearer);
+        }
         if STREAMS.contains(head.uri.path()) {
             let answer = channel.oneshot(Request::from_parts(head, body)).await;
             return answer.map_err(|error| no_answer(&error));

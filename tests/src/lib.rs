@@ -7,6 +7,7 @@ pub mod disk;
 pub mod follower;
 pub mod health;
 pub mod http2;
+pub mod key_server;
 pub mod model;
 pub mod postgres;
 pub mod process;

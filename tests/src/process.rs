@@ -59,8 +59,7 @@ impl Process {
     ) -> Self {
         let keys = folder.join("ledger.db.keys");
         let says = |argument: &&str| argument.starts_with("--log");
-        let quietly: &[&str] =
-            if arguments.iter().any(|it| says(&it)) { &[] } else { &["--log=warn"] };
+        let quietly: &[&str] = if arguments.iter().any(says) { &[] } else { &["--log=warn"] };
         let mut child = tokio::process::Command::new(executable())
             .args(["--listen", "127.0.0.1:0", "--database", database])
             .arg("--chain-key-file")

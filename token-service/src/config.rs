@@ -206,7 +206,7 @@ pub struct Config {
 
     /// The collector that metrics are sent to, by OTLP over gRPC, e.g. `http://localhost:4317`; without
     /// it there are none.
-    #[arg(long, value_name = "URL", value_parser = collector)]
+    #[arg(long, value_name = "URL", value_parser = Unquoted(collector))]
     pub otlp_endpoint: Option<String>,
 
     /// Where each of the above came from, by its name.

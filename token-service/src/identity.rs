@@ -138,7 +138,7 @@ impl Checks {
         };
         let bearer = match (tokens.bearer(token), &tokens.keys) {
             (Err(Refused::UnknownKey), Some(keys)) => {
-                keys.refresh().await;
+                keys.look_again().await;
                 if keys.current().is_none() {
                     return Err(status::keys_away());
                 }

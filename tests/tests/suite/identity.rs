@@ -2,7 +2,10 @@
 
 use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorSet};
-use proto::v1;
+use proto::{
+    client::{Client, Options},
+    v1,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tests::{
@@ -73,7 +76,7 @@ impl Guarded {
 /// Every method of every service, with the message that it takes.
 fn methods() -> BTreeMap<String, DescriptorProto> {
     let sets = [
-        proto::v1::FILE_DESCRIPTOR_SET,
+        v1::FILE_DESCRIPTOR_SET,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
@@ -441,4 +444,24 @@ async fn certificates_name_callers_and_strangers_shake_no_hands() {
         };
         assert!(refused, "a stranger comes in");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_client_trusts_an_authority_shows_a_certificate_and_carries_a_token() {
+    let guarded = Guarded::start().await;
+    let (certificate, key) = guarded.authority.vouch(&["nobody.internal"]);
+    let tls = ClientTlsConfig::new()
+        .domain_name("localhost")
+        .ca_certificate(Certificate::from_pem(guarded.authority.certificate()))
+        .identity(Identity::from_pem(certificate, key));
+    let endpoint = format!("https://{}", guarded.process.address);
+    let client = Client::connect_trusting(&endpoint, tls, Options::default()).expect("a URI");
+    let ask = async |client: &Client| {
+        let answer = client.tokens().get_catalog(v1::GetCatalogRequest::default()).await;
+        answer.map(drop).map_err(|status| status.code())
+    };
+    assert_eq!(ask(&client).await, Err(Code::Unauthenticated));
+    let token = guarded.issuer.token(&json!({}));
+    assert_eq!(ask(&client.with_token(&token).expect("a header")).await, Ok(()));
+    assert!(client.with_token("new\nline").is_err());
 }

@@ -31,7 +31,7 @@ pub(super) struct Keys {
     source: KeySource,
     /// `None` until they could be read once.
     current: RwLock<Option<Arc<Keyring>>>,
-    /// When they were last looked at.
+    /// When they were last looked at because of a token.
     looked: Mutex<Option<Instant>>,
 }
 
@@ -45,13 +45,17 @@ impl Keys {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the source, unless somebody just has. If it can't be read, what was known stays.
-    pub(super) async fn refresh(&self) {
+    /// Looks at the source because a token names a key that isn't known, unless somebody just has.
+    pub(super) async fn look_again(&self) {
         let mut looked = self.looked.lock().await;
-        if looked.is_some_and(|at| at.elapsed() < INTERVAL_MIN) {
-            return;
+        if looked.is_none_or(|at| at.elapsed() >= INTERVAL_MIN) {
+            *looked = Some(Instant::now());
+            self.refresh().await;
         }
-        *looked = Some(Instant::now());
+    }
+
+    /// Looks at the source. If it can't be read, what was known stays.
+    pub(super) async fn refresh(&self) {
         match self.read().await {
             Ok(keys) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
