@@ -6,9 +6,27 @@ use proto::v1::{
     BatchCommand, BatchMode, BatchRequest, DebitRequest, GetBalanceRequest, TransferRequest,
     batch_command::Command, token_service_client::TokenServiceClient,
 };
-use tonic::{Status, transport::Channel};
+use tonic::{
+    Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
 
-pub type Client = TokenServiceClient<Channel>;
+pub type Client = TokenServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Gives every call a token, if there is one.
+#[derive(Clone, Debug, Default)]
+pub struct Bearer(pub Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+        if let Some(bearer) = &self.0 {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        Ok(request)
+    }
+}
 
 /// What is called.
 #[derive(Clone, Copy, Debug)]

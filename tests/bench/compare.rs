@@ -1,6 +1,7 @@
 //! `compare`: the product beside the ways without batching. Rounds are interleaved on one server,
 //! since the machine's own speed changes from minute to minute: only ratios within a run count.
 
+mod identity;
 mod parts;
 mod rounds;
 
@@ -81,10 +82,13 @@ enum Part {
     Read,
     /// SQLite, sustained.
     Sqlite,
+    /// Debits of callers who are identified beside those of callers who aren't.
+    Identity,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Rounds, Self::Batch, Self::Transfer, Self::Read, Self::Sqlite];
+    const ALL: [Self; 6] =
+        [Self::Rounds, Self::Batch, Self::Transfer, Self::Read, Self::Sqlite, Self::Identity];
 }
 
 /// Everything that takes part.
@@ -110,6 +114,7 @@ pub async fn run(mut arguments: Arguments) -> Result<(), Box<dyn Error>> {
             Part::Transfer => parts::transfer(&mut world).await?,
             Part::Read => parts::read(&mut world).await?,
             Part::Sqlite => parts::sqlite(&mut world).await?,
+            Part::Identity => identity::run(&mut world).await?,
         }
     }
     world.figures.note(Goal::Memory, world.product.process.memory_mib()?);

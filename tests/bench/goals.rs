@@ -19,6 +19,8 @@ pub enum Goal {
     Batch1000,
     TransferPgledger,
     Sqlite,
+    Identity64,
+    Identity256,
     ReadWhileWriting,
     ReadAlone,
     Growth,
@@ -36,7 +38,7 @@ enum Bound {
 
 impl Goal {
     /// In the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Random64PerRequest,
         Self::Random64OneStatement,
         Self::Random256PerRequest,
@@ -50,6 +52,8 @@ impl Goal {
         Self::Batch1000,
         Self::TransferPgledger,
         Self::Sqlite,
+        Self::Identity64,
+        Self::Identity256,
         Self::ReadWhileWriting,
         Self::ReadAlone,
         Self::Growth,
@@ -81,6 +85,8 @@ impl Goal {
             Self::Batch1000 => ("Batch of 1,000", "× raw batches, one connection", AtLeast(0.5)),
             Self::TransferPgledger => ("Transfer, 64 in flight", "× pgledger", AtLeast(4.0)),
             Self::Sqlite => ("SQLite, Debit, random, 256 in flight, 60 s", "/s", AtLeast(15_000.0)),
+            Self::Identity64 => ("Debit with a token, 64 in flight", "× without", AtLeast(0.85)),
+            Self::Identity256 => ("the same, 256", "× without", AtLeast(0.85)),
             Self::ReadWhileWriting => ("GetBalance while debits run: p99", "ms", AtMost(100.0)),
             Self::ReadAlone => ("GetBalance alone", "/s", AtLeast(30_000.0)),
             Self::Growth => ("Debit, grown against empty", "×", AtLeast(0.8)),

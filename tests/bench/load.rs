@@ -2,7 +2,7 @@
 
 use crate::{
     accounts::{Accounts, Spread},
-    calls::{Client, Workload},
+    calls::{Bearer, Client, Workload},
     report::float,
 };
 use hdrhistogram::Histogram;
@@ -93,12 +93,22 @@ impl Run {
 
 impl Load {
     pub async fn connect(address: &str, connections: usize) -> Result<Self, Box<dyn Error>> {
+        Self::connect_as(&Bearer::default(), address, connections).await
+    }
+
+    /// The same, as a caller with this token.
+    pub async fn connect_as(
+        bearer: &Bearer,
+        address: &str,
+        connections: usize,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut clients = Vec::with_capacity(connections);
         for _ in 0..connections {
             let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
             let channel = endpoint.tcp_nodelay(true).connect().await?;
             // Batches of 1,000 are answered with more than the 4 MiB that tonic takes by default.
-            clients.push(TokenServiceClient::new(channel).max_decoding_message_size(usize::MAX));
+            let client = TokenServiceClient::with_interceptor(channel, bearer.clone());
+            clients.push(client.max_decoding_message_size(usize::MAX));
         }
         Ok(Self { clients })
     }

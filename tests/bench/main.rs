@@ -23,6 +23,7 @@ mod raw;
 mod report;
 mod run;
 mod service;
+mod siege;
 mod sightings;
 mod statements;
 mod watch;
@@ -46,6 +47,8 @@ enum Arguments {
     Watch(watch::Arguments),
     /// What becomes slower as the ledger grows.
     Growth(growth::Arguments),
+    /// What others notice while strangers attack.
+    Siege(siege::Arguments),
     /// Serves a way without batching: what `compare` starts.
     Baseline(baseline::Arguments),
 }
@@ -57,6 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Compare(arguments) => compare::run(arguments).await,
         Arguments::Watch(arguments) => watch::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
+        Arguments::Siege(arguments) => siege::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
     }
 }

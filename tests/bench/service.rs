@@ -1,6 +1,7 @@
 //! token-service under load: a process of its own, with a fresh database of its own.
 
 use crate::{
+    calls::Bearer,
     fill,
     load::Load,
     postgres::Postgres,
@@ -41,6 +42,10 @@ pub struct Settings {
     #[arg(long, value_delimiter = ' ', allow_hyphen_values = true)]
     service: Vec<String>,
 
+    /// Who the load is, where the service identifies callers.
+    #[arg(skip)]
+    bearer: Bearer,
+
     /// Where all tables are written as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -59,6 +64,13 @@ impl Settings {
     pub fn build(&mut self) -> Result<(), Box<dyn Error>> {
         self.executable = Some(process::service_executable(self.executable.take())?);
         Ok(())
+    }
+
+    /// The same, of a service with these further arguments, for a caller with this token.
+    pub fn guarded(&self, arguments: &[String], token: &str) -> Result<Self, Box<dyn Error>> {
+        let bearer = Bearer(Some(format!("Bearer {token}").parse()?));
+        let service = self.service.iter().chain(arguments).cloned().collect();
+        Ok(Self { bearer, service, ..self.clone() })
     }
 
     /// The PostgreSQL server, if this store needs one.
@@ -89,7 +101,8 @@ impl Service {
         let arguments: Vec<String> = arguments.collect();
         let executable = process::service_executable(settings.executable.clone())?;
         let process = Process::start(&executable, &arguments).await?;
-        let load = Load::connect(&process.address, settings.connections).await?;
+        let load =
+            Load::connect_as(&settings.bearer, &process.address, settings.connections).await?;
         Ok(Self { process, load, _folder: folder })
     }
 

@@ -16,6 +16,7 @@ pub mod proxy;
 pub mod raw_call;
 mod rows;
 pub mod scenario;
+pub mod siege;
 pub mod simulator;
 pub mod target;
 pub mod workload;

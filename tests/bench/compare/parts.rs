@@ -160,7 +160,7 @@ async fn product(world: &World, task: Task) -> Result<Measured, Box<dyn Error>> 
     measure(&product.load, task, &product.process, Some(&world.postgres)).await
 }
 
-fn task(world: &World, workload: Workload, in_flight: usize) -> Task {
+pub(super) fn task(world: &World, workload: Workload, in_flight: usize) -> Task {
     let accounts = world.arguments.settings.accounts;
     Task { workload, spread: Spread::Random, accounts, in_flight, lasts: world.lasts() }
 }

@@ -6,13 +6,28 @@ use proto::{
     client::{Client, Options},
     v1,
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tests::{
     credentials::{AUDIENCE, Authority, ISSUER, Issuer, Sign, good, now},
+    http2::Raw,
     process::{Home, Process},
     raw_call::call,
 };
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{
     Code, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -25,6 +40,12 @@ struct Guarded {
     authority: Authority,
     home: Home,
 }
+
+/// Connections that never send a byte.
+const STRANGERS: usize = 100;
+
+/// When they are gone.
+const GONE: Duration = Duration::from_secs(10);
 
 /// A secret that the service shares with those who make tokens.
 const SECRET: &str = "a-shared-secret-of-more-than-32-characters";
@@ -62,6 +83,26 @@ impl Guarded {
         let (certificate, key) = self.authority.vouch(names);
         let tls = ClientTlsConfig::new().identity(Identity::from_pem(certificate, key));
         self.try_connect(tls).await.expect("a handshake")
+    }
+
+    /// A connection that has shaken hands, and nothing else.
+    async fn shake_hands(&self) -> TlsStream<TcpStream> {
+        let (certificate, key) = self.authority.vouch(&["operator.internal"]);
+        let pem = |text: &str| CertificateDer::from_pem_slice(text.as_bytes()).expect("PEM");
+        let mut roots = RootCertStore::empty();
+        roots.add(pem(self.authority.certificate())).expect("an authority");
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_client_auth_cert(vec![pem(&certificate)], key)
+            .expect("a certificate");
+        let stream = TcpStream::connect(&self.process.address).await.expect("somebody listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connector = TlsConnector::from(Arc::new(config));
+        connector.connect(name, stream).await.expect("a handshake")
     }
 
     async fn try_connect(&self, tls: ClientTlsConfig) -> Result<Channel, tonic::transport::Error> {
@@ -464,4 +505,28 @@ async fn our_own_client_trusts_an_authority_shows_a_certificate_and_carries_a_to
     let token = guarded.issuer.token(&json!({}));
     assert_eq!(ask(&client.with_token(&token).expect("a header")).await, Ok(()));
     assert!(client.with_token("new\nline").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_shakes_no_hands_or_then_says_nothing_is_sent_away() {
+    let guarded = Guarded::start().await;
+    let address = &guarded.process.address;
+    let since = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..STRANGERS {
+        silent.push(Raw::connect(address).await);
+    }
+    let mut greeted = guarded.shake_hands().await;
+    // Others come in meanwhile.
+    let channel = guarded.connect(&["operator.internal"]).await;
+    let method = "token.v1.TokenService/GetCatalog";
+    assert!(call(&channel, method, vec![Vec::new()], None).await.is_ok());
+
+    let rest = || GONE.saturating_sub(since.elapsed());
+    for mut raw in silent {
+        timeout(rest(), raw.closed()).await.expect("gone in time");
+    }
+    // What it says of itself, then the end.
+    let ended = timeout(rest(), greeted.read_to_end(&mut Vec::new())).await;
+    drop(ended.expect("gone in time"));
 }

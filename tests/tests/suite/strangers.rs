@@ -2,33 +2,19 @@
 
 use std::time::Duration;
 use tests::{
-    http2::{ENHANCE_YOUR_CALM, Frame, Raw, WINDOW_MAX, frame},
+    http2::{ENHANCE_YOUR_CALM, Raw},
     process::{Home, Process},
+    siege,
 };
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::time::timeout;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// Connections that never send a byte.
-const SILENT: usize = 500;
-
-/// Connections that stop in the middle of a call's headers.
-const HALF_OPEN: usize = 200;
-
-/// When all of them are gone.
+/// When those who stop in the middle are gone.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Streams that are opened and given up, or made to be given up.
-const RESETS: u32 = 20_000;
-
-/// Streams that are opened at once.
-const STREAMS: u32 = 5_000;
-
-/// How many of them are let in.
+/// How many streams are let in at once.
 const STREAMS_MAX: u32 = 100;
 
 /// What all of it may cost.
@@ -47,10 +33,6 @@ impl Besieged {
         let process = home.start(arguments).await;
         let memory_kib = process.memory_peak_kib();
         Self { process, memory_kib, _home: home }
-    }
-
-    async fn greet(&self) -> Raw {
-        Raw::greet(&self.process.address).await
     }
 
     /// Others are answered.
@@ -72,79 +54,26 @@ impl Besieged {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_stops_in_the_middle_is_sent_away() {
     let besieged = Besieged::start(&[]).await;
-    let since = Instant::now();
-    let mut strangers = Vec::new();
-    for _ in 0..SILENT {
-        strangers.push(Raw::connect(&besieged.process.address).await);
-    }
-    for _ in 0..HALF_OPEN {
-        let mut raw = besieged.greet().await;
-        let headers = frame::headers(1, "/token.v1.TokenService/Debit");
-        // Without the flag of the last frame.
-        raw.send(&Frame { flags: 0, ..headers }).await;
-        strangers.push(raw);
-    }
-    // A message of 100 bytes, one of them a second.
-    let mut slow = besieged.greet().await;
-    slow.send(&frame::headers(1, "/token.v1.TokenService/Debit")).await;
-    slow.send(&frame::data(1, &[0, 0, 0, 0, 100])).await;
-    let mut ended = JoinSet::new();
-    ended.spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => slow.send(&frame::data(1, b"x")).await,
-                answer = slow.next() => match answer {
-                    Some(answer) if answer.ends(1) => return,
-                    Some(_) => {}
-                    None => return,
-                },
-            }
-        }
-    });
-    besieged.answers().await;
-    for mut stranger in strangers {
-        let rest = GONE.saturating_sub(since.elapsed());
-        timeout(rest, stranger.closed()).await.expect("gone in time");
-    }
-    let rest = GONE.saturating_sub(since.elapsed());
-    timeout(rest, ended.join_all()).await.expect("ended in time");
+    let attack = timeout(GONE, siege::stand_still(&besieged.process.address));
+    let (attack, ()) = tokio::join!(attack, besieged.answers());
+    attack.expect("gone in time");
     besieged.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_resets_stream_after_stream_is_sent_away() {
     let besieged = Besieged::start(&[]).await;
-    let reset: fn(u32) -> Frame = |stream| frame::reset(stream);
-    // A window that is too large is an error of its stream, which the service then resets.
-    let make_reset: fn(u32) -> Frame = |stream| frame::window_update(stream, WINDOW_MAX);
-    for then in [reset, make_reset] {
-        let mut raw = besieged.greet().await;
-        let opened = (0..RESETS).map(|number| 2 * number + 1);
-        for stream in opened {
-            let headers = frame::headers(stream, "/token.v1.TokenService/Debit");
-            if raw.try_send(&[headers, then(stream)]).await.is_err() {
-                break;
-            }
-        }
-        assert_eq!(raw.goaway().await, Some(ENHANCE_YOUR_CALM), "told to go away");
-        besieged.answers().await;
-    }
+    let address = &besieged.process.address;
+    assert_eq!(siege::reset(address).await, Some(ENHANCE_YOUR_CALM), "told to go away");
+    besieged.answers().await;
+    assert_eq!(siege::make_reset(address).await, Some(ENHANCE_YOUR_CALM), "told to go away");
     besieged.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_beyond_the_limit_are_refused() {
     let besieged = Besieged::start(&[&format!("--concurrent-streams-max={STREAMS_MAX}")]).await;
-    let mut raw = besieged.greet().await;
-    let opened = (0..STREAMS).map(|number| 2 * number + 1);
-    for stream in opened {
-        let headers = frame::headers(stream, "/token.v1.TokenService/Debit");
-        if raw.try_send(&[headers]).await.is_err() {
-            break;
-        }
-    }
-    let refused = raw.refused().await;
+    let refused = siege::open_many(&besieged.process.address).await;
     // From the first one too many; or, before the last, the connection as a whole.
     assert_eq!(refused.first(), Some(&(2 * STREAMS_MAX + 1)));
     assert!(refused.len() >= 900, "{} are refused", refused.len());
