@@ -178,6 +178,12 @@ impl Wire {
     pub fn client(&self) -> &TokenServiceClient<Channel> {
         &self.token
     }
+
+    /// What asks it, as operators do.
+    #[must_use]
+    pub fn admin(&self) -> AdminServiceClient<Channel> {
+        self.admin.clone()
+    }
 }
 
 macro_rules! answers {

@@ -4,7 +4,7 @@ use super::{
     Api, Asked, Reply, asked,
     convert::{Batch, Quote, catalog},
     events::Events,
-    reply, status,
+    reply,
     watch::Balances,
 };
 use proto::{
@@ -142,9 +142,9 @@ impl TokenService for TokenApi {
 
     async fn get_statement(
         &self,
-        _: Request<v1::GetStatementRequest>,
+        request: Request<v1::GetStatementRequest>,
     ) -> Reply<v1::GetStatementResponse> {
-        reply(Err(status::not_implemented("GetStatement")))
+        reply(self.api.get_statement(asked(request)).await)
     }
 
     async fn list_grants(
