@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use token_service::{
     clock::Clock,
     config::Config,
-    grpc::{AdminApi, TokenApi},
+    grpc::{AdminApi, Api, TokenApi},
     identity::Caller,
     serve::{self, Running},
     store::Store,
@@ -149,6 +149,12 @@ impl World {
     /// If it doesn't stop in time.
     pub async fn stop(self) {
         assert!(self.running.stop().await, "it stops in time");
+    }
+
+    /// What answers, for those who ask in this process.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        self.running.api()
     }
 
     fn set_time(&self, micros: i64) {

@@ -1,5 +1,7 @@
 //! The black-box suite: one binary, so that it links once.
 
+mod accounts;
+mod bulk_credit;
 mod command_line;
 mod concurrency;
 mod crash;
@@ -16,5 +18,7 @@ mod postgres;
 mod random;
 mod scenarios;
 mod simulator;
+mod statement;
 mod strangers;
+mod totals;
 mod watch;

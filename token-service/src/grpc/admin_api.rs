@@ -106,7 +106,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<Streaming<v1::BulkCreditRequest>>,
     ) -> Reply<v1::BulkCreditResponse> {
-        self.api.bulk_credit(asked(request)).await.map(Response::new)
+        let (caller, rows) = asked(request);
+        self.api.bulk_credit(&caller, rows).await.map(Response::new)
     }
 
     async fn trial_balance(

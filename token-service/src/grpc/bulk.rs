@@ -7,7 +7,7 @@
 //! together ([`Committer::submit_bulk`](crate::committer::Committer::submit_bulk)): others find room as
 //! if nobody did this.
 
-use super::{Api, Asked, convert, status};
+use super::{Api, convert, status};
 use crate::{committer::Failure, identity::Caller};
 use futures::{
     FutureExt as _, Stream, StreamExt as _,
@@ -46,11 +46,14 @@ struct Row {
 type Done = (Row, Result<Receipt, Error>);
 
 impl Api {
-    pub(super) async fn bulk_credit(
+    /// Credits the rows of a stream.
+    ///
+    /// # Errors
+    /// What ended the stream early: whoever sent it, or an [`Error`]. Some of its rows may be credited.
+    pub async fn bulk_credit(
         &self,
-        (caller, mut rows): Asked<
-            impl Stream<Item = Result<v1::BulkCreditRequest, Status>> + Unpin,
-        >,
+        caller: &Caller,
+        mut rows: impl Stream<Item = Result<v1::BulkCreditRequest, Status>> + Unpin,
     ) -> Result<v1::BulkCreditResponse, Status> {
         let mut tally = Tally::default();
         let mut at_work: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
@@ -67,7 +70,7 @@ impl Api {
                     Some(Ok(_)) if number == ROWS_MAX => {
                         break Some(status::too_many_rows(ROWS_MAX));
                     }
-                    Some(Ok(row)) => match self.begin(&caller, number, row).await {
+                    Some(Ok(row)) => match self.begin(caller, number, row).await {
                         Ok(row) => {
                             at_work.push(row);
                             number += 1;
