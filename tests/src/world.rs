@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use token_service::{
     clock::Clock,
     config::Config,
-    grpc::{AdminApi, TokenApi},
+    grpc::{AdminApi, Api, TokenApi},
     identity::Caller,
     serve::{self, Running},
     store::Store,
@@ -151,6 +151,12 @@ impl World {
         assert!(self.running.stop().await, "it stops in time");
     }
 
+    /// What answers, for those who ask in this process.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        self.running.api()
+    }
+
     fn set_time(&self, micros: i64) {
         self.clock.store(micros, Ordering::SeqCst);
     }
@@ -177,6 +183,12 @@ impl Wire {
     #[must_use]
     pub fn client(&self) -> &TokenServiceClient<Channel> {
         &self.token
+    }
+
+    /// What asks it, as operators do.
+    #[must_use]
+    pub fn admin(&self) -> AdminServiceClient<Channel> {
+        self.admin.clone()
     }
 }
 

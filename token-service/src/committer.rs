@@ -25,7 +25,7 @@ pub use watch::{Watch, Watches};
 
 use crate::{clock::Clock, lanes, limits::Limit, store::Store};
 use batch::Batcher;
-use ledger::{AccountId, ChainKey, Job, Outcome, Policy};
+use ledger::{AccountId, ChainKey, Command, Job, Mode, Outcome, Policy};
 use std::sync::Arc;
 use tokio::{
     sync::{
@@ -35,8 +35,12 @@ use tokio::{
     },
     task::{JoinHandle, JoinSet},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tracing::Span;
+
+/// Commands of bulk work that wait or are at work, or half of the queue if that is less. What comes
+/// while there is such work waits for one batch of it, not for all of it.
+const BULK_COMMANDS_MAX: usize = 512;
 
 /// Why a job has no outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +75,8 @@ pub struct Limits {
 pub struct Committer {
     lanes: Arc<[mpsc::Sender<Submission>]>,
     room: Arc<Semaphore>,
+    bulk_room: Arc<Semaphore>,
+    streams_end: CancellationToken,
     closed: CancellationToken,
     watches: Watches,
     trouble: Trouble,
@@ -91,6 +97,7 @@ struct Waiting {
     answer: oneshot::Sender<Result<Vec<Outcome>, Failure>>,
     span: Span,
     _room: OwnedSemaphorePermit,
+    _bulk_room: Option<OwnedSemaphorePermit>,
 }
 
 impl Committer {
@@ -119,7 +126,10 @@ impl Committer {
         #[expect(clippy::disallowed_methods, reason = "whoever drains waits for this handle")]
         let task = tokio::spawn(async move { while tasks.join_next().await.is_some() {} });
         let room = Arc::new(Semaphore::new(limits.queue_commands_max));
-        (Self { lanes: lanes.into(), room, closed, watches, trouble }, task)
+        let bulk_commands_max = BULK_COMMANDS_MAX.min(limits.queue_commands_max / 2);
+        let bulk_room = Arc::new(Semaphore::new(bulk_commands_max));
+        let (lanes, streams_end) = (lanes.into(), CancellationToken::new());
+        (Self { lanes, room, bulk_room, streams_end, closed, watches, trouble }, task)
     }
 
     /// Submits a job, at once; what it returns waits for the outcomes, one per command (fewer for an
@@ -146,8 +156,34 @@ impl Committer {
             }
             TryAcquireError::Closed => Failure::Draining,
         })?;
+        self.send(job, room, None)
+    }
+
+    /// Submits a command of bulk work as soon as there is room for it, and waits in line for that: a
+    /// queue that is full is nothing to tell whoever has all day. What it returns waits for the outcome.
+    ///
+    /// # Errors
+    /// If the service is going away.
+    pub async fn submit_bulk(
+        &self,
+        command: Command,
+    ) -> Result<impl Future<Output = Result<Vec<Outcome>, Failure>> + Send + use<>, Failure> {
+        let draining = |_| Failure::Draining;
+        let bulk_room = Arc::clone(&self.bulk_room).acquire_owned().await.map_err(draining)?;
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(draining)?;
+        let job = Job { commands: vec![command], mode: Mode::Independent };
+        let outcomes = self.send(job, room, Some(bulk_room))?;
+        Ok(async { outcomes.await.unwrap_or(Err(Failure::Internal)) })
+    }
+
+    fn send(
+        &self,
+        job: Job,
+        room: OwnedSemaphorePermit,
+        bulk_room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Outcomes, Failure> {
         let (answer, outcomes) = oneshot::channel();
-        let waiting = Waiting { answer, span: Span::current(), _room: room };
+        let waiting = Waiting { answer, span: Span::current(), _room: room, _bulk_room: bulk_room };
         let submission = Submission { job, waiting };
         // By its first account. A job may touch others too: the numbers of their entries keep lanes
         // apart, as they do processes.
@@ -191,9 +227,16 @@ impl Committer {
         self.closed.cancel();
     }
 
-    /// Ends every watch, so that their streams can end.
-    pub fn end_watches(&self) {
+    /// Ends every watch and takes no more bulk work, so that their streams can end.
+    pub fn end_streams(&self) {
         self.watches.end();
+        self.bulk_room.close();
+        self.streams_end.cancel();
+    }
+
+    /// Waits until [`Committer::end_streams`].
+    pub fn streams_end(&self) -> WaitForCancellationFuture<'_> {
+        self.streams_end.cancelled()
     }
 }
 

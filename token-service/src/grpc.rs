@@ -6,7 +6,9 @@
 //! command: once submitted, the committer finishes it.
 
 pub mod admin_api;
+mod bulk;
 pub mod convert;
+mod csv;
 mod door;
 mod events;
 pub mod fingerprint;
@@ -14,8 +16,10 @@ mod list;
 pub mod page;
 mod read;
 mod receive;
+mod statement;
 pub mod status;
 pub mod token_api;
+mod totals;
 pub mod trace;
 mod watch;
 
@@ -38,6 +42,7 @@ use ledger::{
 };
 use proto::{catalog::Catalog, reason::Error, v1::ErrorReason};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 /// What both services answer from. Clones share it.
@@ -49,6 +54,8 @@ pub struct Api {
     clock: Clock,
     catalog: Arc<Catalog>,
     policy: Arc<Policy>,
+    /// Whose turn it is to read the whole ledger.
+    scans: Arc<Semaphore>,
 }
 
 /// Who asks, and what.
@@ -79,7 +86,8 @@ impl Api {
         catalog: Arc<Catalog>,
         policy: Arc<Policy>,
     ) -> Self {
-        Self { committer, store, reader, clock, catalog, policy }
+        let scans = Arc::new(Semaphore::new(totals::SCANS_MAX));
+        Self { committer, store, reader, clock, catalog, policy, scans }
     }
 
     /// The way into the queue.
@@ -108,14 +116,14 @@ impl Api {
     /// What the request did when it was first made: the catalog may have changed since, so that it
     /// would be refused today.
     async fn replay<R: Ask>(&self, request: &R, caller: &Caller) -> Result<Option<Receipt>, Error> {
-        let common = request.common();
-        let account = AccountId::new(common.account_id);
-        let id = TransactionId::of(&account, common.idempotency_key);
+        let Ok((account, key)) = convert::effect(request, self.terms(caller)) else {
+            return Ok(None);
+        };
+        let id = TransactionId::of(&account, &key);
         let first = self.store.transaction(&(account, id)).await;
         let first = first.map_err(|error| status::unread(&error))?;
         let asked = convert::fingerprint(request, caller.name());
-        let same =
-            first.filter(|first| first.key == common.idempotency_key && first.fingerprint == asked);
+        let same = first.filter(|first| first.key == key && first.fingerprint == asked);
         Ok(same.map(|first| Receipt::replay(&Arc::new(first))))
     }
 
@@ -126,12 +134,20 @@ impl Api {
         method: &'a str,
         mode: Mode,
     ) -> impl Future<Output = Result<Receipt, Error>> + Send + use<'a> {
-        let outcomes = self.submit(Job { commands: vec![command], mode });
-        async move {
-            let outcome = outcomes.await?.into_iter().next();
-            let outcome = outcome.ok_or_else(|| status::failed(&Failure::Internal))?;
-            outcome.map_err(|rejection| self.refused(&rejection, method))
-        }
+        let outcomes = self.committer.submit(Job { commands: vec![command], mode });
+        async move { self.outcome(outcomes.await, method) }
+    }
+
+    /// What became of the one command of a job.
+    fn outcome(
+        &self,
+        outcomes: Result<Vec<Outcome>, Failure>,
+        method: &str,
+    ) -> Result<Receipt, Error> {
+        let outcomes = outcomes.map_err(|failure| status::failed(&failure))?;
+        let outcome = outcomes.into_iter().next();
+        let outcome = outcome.ok_or_else(|| status::failed(&Failure::Internal))?;
+        outcome.map_err(|rejection| self.refused(&rejection, method))
     }
 
     fn submit(&self, job: Job) -> impl Future<Output = Result<Vec<Outcome>, Error>> + Send + use<> {

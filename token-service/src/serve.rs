@@ -243,7 +243,7 @@ impl Running {
     /// accepted commands committed. Whether all of it was done in time.
     pub async fn stop(mut self) -> bool {
         self.drain.cancel();
-        self.api.committer().end_watches();
+        self.api.committer().end_streams();
         let mut answered = timeout(FAREWELL, &mut self.server).await.is_ok();
         if !answered {
             self.ending.cancel();

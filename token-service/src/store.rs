@@ -14,17 +14,20 @@ pub mod rows;
 #[cfg(feature = "simulator")]
 pub mod simulated;
 pub mod sqlite;
+pub mod totals;
 
 use crate::config::{Config, Database};
 use ledger::{
     Account, AccountId, Balance, ChainKey, Effects, EntryId, Footprint, Grant, Hold, HoldState,
-    Name, State, Time, Transaction, TransactionId, TransactionType,
+    Name, State, Status, Time, Transaction, TransactionId, TransactionType,
 };
 use sqlx::{migrate::Migrator, postgres::PgDatabaseError};
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Range,
     time::Duration,
 };
+use totals::{Activity, Totals};
 
 /// How long after its load a batch may be persisted without locks. Whoever lost the answer waits so long
 /// before they ask again: it can't happen behind their back then.
@@ -120,6 +123,41 @@ pub struct TransactionQuery {
     pub description: Option<String>,
     /// Only with all of these pairs.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// Which accounts to list, by id.
+#[derive(Clone, Debug)]
+pub struct AccountQuery {
+    /// Ids from the first of these on, and before the other, byte by byte.
+    pub ids: Range<String>,
+    /// Only those with this status.
+    pub status: Option<Status>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Which part of an account's history, oldest first.
+#[derive(Clone, Debug)]
+pub struct StatementQuery {
+    /// The account.
+    pub account: AccountId,
+    /// From this time on.
+    pub start: Option<Time>,
+    /// Before this time.
+    pub end: Option<Time>,
+    /// The entry that the page before ended with.
+    pub after: Option<i64>,
+    /// How many entries at most.
+    pub limit: usize,
+}
+
+/// A part of an account's history.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Right before its first entry.
+    pub opening: Balance,
+    /// Oldest first, each with the account's entry only.
+    pub transactions: Vec<Transaction>,
 }
 
 /// What was used of one action.
@@ -336,6 +374,14 @@ impl Store {
         either!(self.whole_account(id))
     }
 
+    /// Accounts by id, without what is due but not yet posted, and without what was spilled.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub async fn list_accounts(&self, query: &AccountQuery) -> Result<Vec<Account>, StoreError> {
+        either!(self.list_accounts(query))
+    }
+
     /// Accounts on which something was due by `now`, at most `limit`.
     ///
     /// # Errors
@@ -361,6 +407,34 @@ impl Store {
         query: &TransactionQuery,
     ) -> Result<Vec<Transaction>, StoreError> {
         either!(self.transactions(query))
+    }
+
+    /// A part of the account's history.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn statement(&self, query: &StatementQuery) -> Result<Statement, StoreError> {
+        either!(self.statement(query))
+    }
+
+    /// What all accounts hold, and our side, as of one moment. Reads the whole ledger.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        either!(self.totals())
+    }
+
+    /// What happened in a period, as of one moment. Reads the whole ledger.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub async fn activity(
+        &self,
+        start: Option<Time>,
+        end: Option<Time>,
+    ) -> Result<Activity, StoreError> {
+        either!(self.activity(start, end))
     }
 
     /// The account's closed grants after this one, by id.

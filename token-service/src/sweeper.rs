@@ -55,7 +55,8 @@ async fn sweep(store: &Store, committer: &Committer, clock: &Clock) -> bool {
     failed == 0 && accounts == SWEEP_ACCOUNTS_MAX
 }
 
-fn job(account: AccountId) -> Job {
+/// What posts what is due on an account.
+pub(crate) fn job(account: AccountId) -> Job {
     let command = Command {
         account,
         key: None,

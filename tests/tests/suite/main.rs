@@ -1,5 +1,7 @@
 //! The black-box suite: one binary, so that it links once.
 
+mod accounts;
+mod bulk_credit;
 mod command_line;
 mod concurrency;
 mod crash;
@@ -19,5 +21,7 @@ mod random;
 mod scenarios;
 mod secrets;
 mod simulator;
+mod statement;
 mod strangers;
+mod totals;
 mod watch;

@@ -8,7 +8,7 @@ use proto::{
     reason::Error,
     v1::{self, admin_service_server::AdminService},
 };
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Accounts, audit and bulk work.
 #[derive(Clone, Debug)]
@@ -62,9 +62,9 @@ impl AdminService for AdminApi {
 
     async fn list_accounts(
         &self,
-        _: Request<v1::ListAccountsRequest>,
+        request: Request<v1::ListAccountsRequest>,
     ) -> Reply<v1::ListAccountsResponse> {
-        reply(Err(status::not_implemented("ListAccounts")))
+        reply(self.api.list_accounts(asked(request)).await)
     }
 
     async fn update_account(
@@ -104,16 +104,17 @@ impl AdminService for AdminApi {
 
     async fn bulk_credit(
         &self,
-        _: Request<Streaming<v1::BulkCreditRequest>>,
+        request: Request<Streaming<v1::BulkCreditRequest>>,
     ) -> Reply<v1::BulkCreditResponse> {
-        reply(Err(status::not_implemented("BulkCredit")))
+        let (caller, rows) = asked(request);
+        self.api.bulk_credit(&caller, rows).await.map(Response::new)
     }
 
     async fn trial_balance(
         &self,
         _: Request<v1::TrialBalanceRequest>,
     ) -> Reply<v1::TrialBalanceResponse> {
-        reply(Err(status::not_implemented("TrialBalance")))
+        reply(self.api.trial_balance().await)
     }
 
     type VerifyLedgerStream = Empty<Result<v1::VerifyLedgerResponse, Status>>;
@@ -132,7 +133,10 @@ impl AdminService for AdminApi {
         reply(Err(status::not_implemented("GetCheckpoint")))
     }
 
-    async fn get_stats(&self, _: Request<v1::GetStatsRequest>) -> Reply<v1::GetStatsResponse> {
-        reply(Err(status::not_implemented("GetStats")))
+    async fn get_stats(
+        &self,
+        request: Request<v1::GetStatsRequest>,
+    ) -> Reply<v1::GetStatsResponse> {
+        reply(self.api.get_stats(asked(request)).await)
     }
 }

@@ -19,7 +19,7 @@ mod settings;
 mod tests;
 pub mod wire;
 
-pub use ask::{Ask, command, fingerprint};
+pub use ask::{Ask, command, effect, fingerprint};
 pub use batch::Batch;
 pub use fields::{Common, Fields, Terms};
 pub use quote::Quote;

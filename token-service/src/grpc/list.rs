@@ -1,8 +1,9 @@
-//! Answers that come page by page: transactions, grants, holds.
+//! Answers that come page by page: accounts, transactions, grants, holds.
 
 use super::{
     Api, Asked,
     convert::{
+        account,
         query::{self, GrantQuery, HoldQuery, Place},
         wire,
     },
@@ -10,8 +11,27 @@ use super::{
 };
 use ledger::{Grant, Hold, HoldState};
 use proto::{reason::Error, v1};
+use std::sync::Arc;
 
 impl Api {
+    /// By id, each as it is now.
+    pub(super) async fn list_accounts(
+        &self,
+        (caller, request): Asked<v1::ListAccountsRequest>,
+    ) -> Result<v1::ListAccountsResponse, Error> {
+        let (query, page) = query::account_list(request, self.terms(&caller))?;
+        let rows = self.store.list_accounts(&query).await;
+        let mut listed = Vec::new();
+        for row in rows.map_err(|error| status::unread(&error))? {
+            let (id, now) = (row.id.clone(), self.clock.now());
+            let whole = if row.lacks_due(now) { self.find_whole(&id).await? } else { None };
+            let found = whole.unwrap_or_else(|| self.found(Arc::new(row), now));
+            listed.push((id, account::account(&found.now, found.at)));
+        }
+        let (accounts, next_page_token) = page.cut(listed);
+        Ok(v1::ListAccountsResponse { accounts, next_page_token })
+    }
+
     pub(super) async fn list_transactions(
         &self,
         (caller, request): Asked<v1::ListTransactionsRequest>,

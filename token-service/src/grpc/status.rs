@@ -265,6 +265,39 @@ pub fn behind(sequence: i64) -> Error {
     Error::new(Code::Unavailable, Reason::StoreUnavailable, message).retry_after(AWAY_RETRY)
 }
 
+/// A stream of credits ended early, when so many rows had an outcome.
+#[must_use]
+pub fn bulk_ended(error: Error, rows: i64) -> Error {
+    let message = match error.code {
+        Code::Unavailable => {
+            let again = "repeat the same stream: what is done isn't done again";
+            format!("{rows} rows are done, then: {}; {again}", error.message)
+        }
+        _ => error.message,
+    };
+    Error { message, ..error }.with("rows_done", rows)
+}
+
+/// A stream of credits goes on after its last row.
+#[must_use]
+pub fn too_many_rows(maximum: i64) -> Error {
+    let message = format!("a stream has at most {maximum} rows; these are credited");
+    Error::new(Code::ResourceExhausted, Reason::LimitExceeded, message)
+        .with("limit", "bulk_credit_rows")
+        .with("maximum", maximum)
+        .with("next_step", "Send the other rows as another stream.")
+}
+
+/// A sum that the contract's numbers can't tell.
+#[must_use]
+pub fn sum_too_large(sum: i128) -> Error {
+    let message = format!("a sum is {sum}, more than an int64 can tell");
+    Error::new(Code::ResourceExhausted, Reason::LimitExceeded, message)
+        .with("limit", "int64")
+        .with("maximum", i64::MAX)
+        .with("next_step", "Ask for a shorter period, or list the accounts and sum them yourself.")
+}
+
 /// The cursor is from before a restore, or from another ledger.
 #[must_use]
 pub fn cursor_invalid(epoch: &str) -> Error {

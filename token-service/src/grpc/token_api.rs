@@ -2,9 +2,9 @@
 
 use super::{
     Api, Asked, Reply, asked,
-    convert::{Batch, Quote, catalog, query},
+    convert::{Batch, Quote, catalog},
     events::Events,
-    reply, status,
+    reply,
     watch::Balances,
 };
 use proto::{
@@ -144,9 +144,7 @@ impl TokenService for TokenApi {
         &self,
         request: Request<v1::GetStatementRequest>,
     ) -> Reply<v1::GetStatementResponse> {
-        let (caller, request) = asked(request);
-        query::account(&request.account_id, self.api.terms(&caller))?;
-        reply(Err(status::not_implemented("GetStatement")))
+        reply(self.api.get_statement(asked(request)).await)
     }
 
     async fn list_grants(

@@ -39,13 +39,29 @@ pub fn request_id() -> Option<String> {
     REQUEST_ID.try_with(Clone::clone).ok()
 }
 
+/// Calls that take long by their nature, and how long each may take until its answer begins: 100,000
+/// credits, or every entry there is.
+const LONG_CALLS: [(&str, Duration); 3] = [
+    ("/token.v1.AdminService/BulkCredit", Duration::from_secs(600)),
+    ("/token.v1.AdminService/TrialBalance", Duration::from_secs(120)),
+    ("/token.v1.AdminService/GetStats", Duration::from_secs(120)),
+];
+
 /// How long callers may keep us.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Until a call's answer begins, whatever its caller says.
+    /// Until a call's answer begins, whatever its caller says; some have a time of their own.
     pub call_max: Duration,
     /// Until a message that a caller has begun to send is there.
     pub receive: Duration,
+}
+
+impl Timeouts {
+    /// How long the call to this path may take.
+    fn call_max(self, path: &str) -> Duration {
+        let own = LONG_CALLS.iter().find(|(long, _)| *long == path).map(|(_, time)| *time);
+        own.map_or(self.call_max, |own| own.max(self.call_max))
+    }
 }
 
 /// Wraps the services of a server.
@@ -99,7 +115,8 @@ where
         request.headers_mut().insert("x-request-id", name.clone());
         let span = telemetry::request_span(request.headers(), request.uri().path());
         let patience = deadline::read(request.headers()).map(|it| it.saturating_sub(EARLIER));
-        let Timeouts { call_max, receive } = self.timeouts;
+        let call_max = self.timeouts.call_max(request.uri().path());
+        let receive = self.timeouts.receive;
         let asked = patience.filter(|patience| *patience < call_max);
         let patience = asked.unwrap_or(call_max);
         let call = Call { id: id.clone(), span: span.clone(), began: Instant::now(), code: None };

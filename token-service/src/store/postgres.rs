@@ -3,11 +3,16 @@
 
 mod columns;
 mod read;
+mod statement;
+mod totals;
 mod write;
 
 pub use write::PostgresWriter;
 
-use super::{Commit, Migrations, Position, StoreError, TransactionQuery, Usage};
+use super::{
+    AccountQuery, Commit, Migrations, Position, Statement, StatementQuery, StoreError,
+    TransactionQuery, Usage,
+};
 use crate::config::{PostgresLimits, PostgresUrl};
 use columns::PgQuery;
 use ledger::{
@@ -297,6 +302,8 @@ reads! {
 reads! {
     readers:
     whole_account(id: &AccountId) -> Option<Account>;
+    list_accounts(query: &AccountQuery) -> Vec<Account>;
+    statement(query: &StatementQuery) -> Statement;
     due(now: Time, limit: usize) -> Vec<AccountId>;
     transaction(name: &Name) -> Option<Transaction>;
     transactions(query: &TransactionQuery) -> Vec<Transaction>;

@@ -2,7 +2,11 @@
 //! rows in memory while it breaks what can break. Only what the committer, the sweeper and the feed
 //! ask for is simulated; the other reads answer that they aren't.
 
-use super::{Commit, Migrations, Position, StoreError, TransactionQuery, Usage};
+use super::{
+    AccountQuery, Commit, Migrations, Position, Statement, StatementQuery, StoreError,
+    TransactionQuery, Usage,
+    totals::{Activity, Totals},
+};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use ledger::{
     Account, AccountId, Balance, ChainKey, Effects, EntryId, Footprint, Grant, Hold, HoldState,
@@ -47,9 +51,13 @@ pub trait Database: Debug + Send + Sync {
         add_chain_key(_key: &'a ChainKey) -> ();
         ping() -> ();
         whole_account(_id: &'a AccountId) -> Option<Account>;
+        list_accounts(_query: &'a AccountQuery) -> Vec<Account>;
         new_epoch(_epoch: &'a str) -> ();
         transaction(_name: &'a Name) -> Option<Transaction>;
         transactions(_query: &'a TransactionQuery) -> Vec<Transaction>;
+        statement(_query: &'a StatementQuery) -> Statement;
+        totals() -> Totals;
+        activity(_start: Option<Time>, _end: Option<Time>) -> Activity;
         closed_grants(_account: &'a AccountId, _after: Option<TransactionId>, _limit: usize) -> Vec<Grant>;
         ended_holds(
             _account: &'a AccountId,

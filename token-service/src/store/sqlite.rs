@@ -2,6 +2,8 @@
 
 mod many;
 mod read;
+mod statement;
+mod totals;
 mod write;
 
 pub use write::SqliteWriter;

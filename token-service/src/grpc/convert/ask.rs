@@ -6,7 +6,7 @@ mod versioned;
 
 use super::fields::{Common, Fields, Terms};
 use crate::grpc::fingerprint;
-use ledger::{Act, Command, Fingerprint, Mode, Receipt};
+use ledger::{AccountId, Act, Command, Fingerprint, Mode, Receipt};
 use proto::{catalog::Catalog, reason::Error};
 
 /// A request that is one command.
@@ -43,6 +43,18 @@ pub trait Ask: prost::Message {
 /// SCOPE_MISSING, INVALID_FIELD with every field that isn't as it must be, or ACTION_NOT_FOUND.
 pub fn command<R: Ask>(request: &R, terms: Terms<'_>) -> Result<Command, Error> {
     Fields::read(terms, |fields| read(request, fields))
+}
+
+/// The account and the key that name a request's effect, whatever else it asks.
+///
+/// # Errors
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn effect<R: Ask>(request: &R, terms: Terms<'_>) -> Result<(AccountId, String), Error> {
+    Fields::read(terms, |fields| {
+        let account = fields.account("account_id", request.common().account_id);
+        let key = fields.key("idempotency_key", request.common().idempotency_key);
+        Some((account?, key?))
+    })
 }
 
 /// The command, if its fields are as they must be.

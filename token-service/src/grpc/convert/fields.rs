@@ -186,6 +186,16 @@ impl<'a> Fields<'a> {
         Some(AccountId::new(id))
     }
 
+    /// What ids of accounts begin with.
+    pub fn account_prefix(&mut self, field: &str, prefix: &str) -> Option<String> {
+        let prefix = self.visible(field, prefix, 0, ACCOUNT_ID_CHARS_MAX)?;
+        if !self.caller.may_name(&prefix) {
+            let what = format!("all accounts that begin with \"{prefix}\"");
+            return self.deny(|caller| status::account_denied(caller, field, &what));
+        }
+        Some(prefix)
+    }
+
     /// The name that the caller gives to an effect.
     pub fn key(&mut self, field: &str, key: &str) -> Option<String> {
         let key = self.known_key(field, key)?;

@@ -1,11 +1,15 @@
 //! Requests that only read: which account, which rows, which page.
 
 use super::{
-    fields::{Fields, NAME_CHARS_MAX, TEXT_CHARS_MAX, Terms},
+    fields::{ACCOUNT_ID_CHARS_MAX, Fields, NAME_CHARS_MAX, TEXT_CHARS_MAX, Terms},
     wire,
 };
-use crate::{grpc::page::Page, identity::method, store::TransactionQuery};
-use ledger::{AccountId, Grant, HoldState, Name, Time, TransactionId, TransactionType};
+use crate::{
+    grpc::page::Page,
+    identity::method,
+    store::{AccountQuery, StatementQuery, TransactionQuery},
+};
+use ledger::{AccountId, Grant, HoldState, Name, Status, Time, TransactionId, TransactionType};
 use proto::{reason::Error, v1};
 use serde::{Deserialize, Serialize};
 use std::mem::take;
@@ -44,6 +48,81 @@ pub fn accounts(account_ids: &[String], terms: Terms<'_>) -> Result<Vec<AccountI
         let ids = ids.map(|(index, id)| fields.account(&format!("account_ids[{index}]"), id));
         // All of them first: the fields of every one are to be named.
         ids.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+/// Before and after all characters of ids: these are visible ASCII.
+const FIRST_CHARACTER: char = '!';
+const AFTER_ALL_CHARACTERS: char = '\x7f';
+
+/// Reads a ListAccounts: the rows, and the page, whose places are ids.
+///
+/// # Errors
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn account_list(
+    mut request: v1::ListAccountsRequest,
+    terms: Terms<'_>,
+) -> Result<(AccountQuery, Page<AccountId>), Error> {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    Fields::read(terms, |fields| {
+        let page = Page::<AccountId>::read(fields, "ListAccounts", (size, &token), &request);
+        let prefix = fields.account_prefix("prefix", &request.prefix);
+        let status = match v1::AccountStatus::try_from(request.status) {
+            Ok(v1::AccountStatus::Unspecified) => Some(None),
+            Ok(v1::AccountStatus::Active) => Some(Some(Status::Active)),
+            Ok(v1::AccountStatus::Frozen) => Some(Some(Status::Frozen)),
+            Ok(v1::AccountStatus::Closed) => Some(Some(Status::Closed)),
+            Err(_) => fields.fail("status", "give active, frozen or closed"),
+        };
+        let (page, prefix) = (page?, prefix?);
+        let start = match page.after.as_ref() {
+            None => prefix.clone(),
+            // The least id after this one. Whoever made the token up stays within the prefix.
+            Some(after) => {
+                let after =
+                    fields.visible("page_token", after.as_str(), 1, ACCOUNT_ID_CHARS_MAX)?;
+                format!("{after}{FIRST_CHARACTER}").max(prefix.clone())
+            }
+        };
+        let ids = start..format!("{prefix}{AFTER_ALL_CHARACTERS}");
+        Some((AccountQuery { ids, status: status?, limit: page.rows_max + 1 }, page))
+    })
+}
+
+/// Reads a GetStatement: the rows, the page, whose places are the numbers of entries, and how to write
+/// it.
+///
+/// # Errors
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn statement(
+    mut request: v1::GetStatementRequest,
+    terms: Terms<'_>,
+) -> Result<(StatementQuery, Page<i64>, v1::StatementFormat), Error> {
+    let (size, token) = (take(&mut request.page_size), take(&mut request.page_token));
+    Fields::read(terms, |fields| {
+        let page = Page::read(fields, "GetStatement", (size, &token), &request);
+        let account = fields.account("account_id", &request.account_id);
+        let period =
+            fields.period(("start_time", request.start_time), ("end_time", request.end_time));
+        let format = v1::StatementFormat::try_from(request.format).ok();
+        let format = format.or_else(|| fields.fail("format", "give structured or csv"));
+        let ((start, end), page) = (period?, page?);
+        let (after, limit) = (page.after, page.rows_max + 1);
+        let query = StatementQuery { account: account?, start, end, after, limit };
+        Some((query, page, format?))
+    })
+}
+
+/// Reads a GetStats: from when until when.
+///
+/// # Errors
+/// SCOPE_MISSING, INVALID_FIELD.
+pub fn stats(
+    request: &v1::GetStatsRequest,
+    terms: Terms<'_>,
+) -> Result<(Option<Time>, Option<Time>), Error> {
+    Fields::read(terms, |fields| {
+        fields.period(("start_time", request.start_time), ("end_time", request.end_time))
     })
 }
 

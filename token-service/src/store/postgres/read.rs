@@ -2,7 +2,7 @@
 
 use super::columns::{BindMany, PgQuery};
 use crate::store::{
-    Commit, Position, StoreError, TransactionQuery, Usage, in_order,
+    AccountQuery, Commit, Position, StoreError, TransactionQuery, Usage, in_order,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
         from_json, name, to_json, uuid,
@@ -10,7 +10,7 @@ use crate::store::{
 };
 use ledger::{
     Account, AccountId, Balance, Entry, EntryId, Footprint, Grant, Hold, HoldState, Name, Reversal,
-    Time, Transaction, TransactionId,
+    Status, Time, Transaction, TransactionId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -26,6 +26,27 @@ use uuid::Uuid;
 static ACCOUNTS: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {ACCOUNT_COLUMNS} FROM ledger.accounts WHERE account_id = ANY($1)")
 });
+
+/// One text per status: the index of accounts that aren't active serves whoever names another.
+fn listed(status: Option<Status>) -> &'static str {
+    static TEXTS: LazyLock<[String; 4]> = LazyLock::new(|| {
+        ["", "AND status = 'active'", "AND status = 'frozen'", "AND status = 'closed'"].map(
+            |only| {
+                format!(
+                    "SELECT {ACCOUNT_COLUMNS} FROM ledger.accounts \
+                 WHERE account_id >= $1 AND account_id < $2 {only} ORDER BY account_id LIMIT $3"
+                )
+            },
+        )
+    });
+    let [all, active, frozen, closed] = &*TEXTS;
+    match status {
+        None => all,
+        Some(Status::Active) => active,
+        Some(Status::Frozen) => frozen,
+        Some(Status::Closed) => closed,
+    }
+}
 
 /// In one order for everybody, so that two batches never wait for each other.
 static LOCKED_ACCOUNTS: LazyLock<String> =
@@ -184,11 +205,11 @@ impl<'c> Reader<'c> {
         Self { connection, prepared }
     }
 
-    fn query(&self, statement: &'static str) -> PgQuery {
+    pub(super) fn query(&self, statement: &'static str) -> PgQuery {
         sqlx::query(statement).persistent(self.prepared)
     }
 
-    async fn rows(&mut self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn rows(&mut self, query: PgQuery) -> Result<Vec<PgRow>, StoreError> {
         Ok(query.fetch_all(&mut *self.connection).await?)
     }
 
@@ -222,6 +243,16 @@ impl<'c> Reader<'c> {
     pub(super) async fn accounts(&mut self, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
         let query = self.query(&ACCOUNTS).column(ids, AccountId::as_str);
         accounts(&self.rows(query).await?)
+    }
+
+    pub(super) async fn list_accounts(
+        &mut self,
+        query: &AccountQuery,
+    ) -> Result<Vec<Account>, StoreError> {
+        let ids = &query.ids;
+        let listed = self.query(listed(query.status));
+        let listed = listed.bind(ids.start.as_str()).bind(ids.end.as_str());
+        accounts(&self.rows(listed.bind(count(query.limit))).await?)
     }
 
     pub(super) async fn due(
@@ -403,7 +434,7 @@ impl<'c> Reader<'c> {
     /// The number of the account's first entry at or after a time; one past the last if there is
     /// none. Numbers have no gaps and time never runs backwards for an account, so this is a binary
     /// search.
-    async fn first_entry_from(
+    pub(super) async fn first_entry_from(
         &mut self,
         account: &AccountId,
         time: Time,
@@ -562,6 +593,6 @@ fn named(query: PgQuery, names: &[&Name]) -> PgQuery {
     query.column(names, |(account, _)| account.as_str()).column(names, |(_, id)| uuid(*id))
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use super::{Sqlite, many::Many};
 use crate::store::{
-    Commit, Position, StoreError, TransactionQuery, Usage, in_order,
+    AccountQuery, Commit, Position, StoreError, TransactionQuery, Usage, in_order,
     records::named,
     rows::{
         ACCOUNT_COLUMNS, AccountRow, ENTRY_COLUMNS, EntryRow, PostedRow, TRANSACTION_COLUMNS,
@@ -11,7 +11,7 @@ use crate::store::{
 };
 use ledger::{
     Account, AccountId, Balance, Clawback, Entry, EntryId, Grant, Hold, HoldState, Name, Reversal,
-    Time, Transaction, TransactionId,
+    Status, Time, Transaction, TransactionId,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, Row as _, sqlite::SqliteConnection};
@@ -25,6 +25,27 @@ static ACCOUNTS: LazyLock<Many> = LazyLock::new(|| {
     let head = format!("SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE account_id IN (VALUES");
     Many::new(&head, 1, ") ORDER BY account_id")
 });
+
+/// One text per status: the index of accounts that aren't active serves whoever names another.
+fn listed(status: Option<Status>) -> &'static str {
+    static TEXTS: LazyLock<[String; 4]> = LazyLock::new(|| {
+        ["", "AND status = 'active'", "AND status = 'frozen'", "AND status = 'closed'"].map(
+            |only| {
+                format!(
+                    "SELECT {ACCOUNT_COLUMNS} FROM accounts \
+                 WHERE account_id >= ? AND account_id < ? {only} ORDER BY account_id LIMIT ?"
+                )
+            },
+        )
+    });
+    let [all, active, frozen, closed] = &*TEXTS;
+    match status {
+        None => all,
+        Some(Status::Active) => active,
+        Some(Status::Frozen) => frozen,
+        Some(Status::Closed) => closed,
+    }
+}
 
 static WHOLE_ACCOUNT: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -316,7 +337,7 @@ async fn list(
 
 /// The number of the account's first entry at or after a time; one past the last if there is none.
 /// Numbers have no gaps and time never runs backwards for an account, so this is a binary search.
-async fn first_entry_from(
+pub(super) async fn first_entry_from(
     connection: &mut SqliteConnection,
     account: &AccountId,
     time: Time,
@@ -377,6 +398,19 @@ impl Sqlite {
         let spilled: Vec<Grant> = from_json("grants.body", row.try_get("spilled")?)?;
         account.take_in(spilled);
         Ok(Some(account))
+    }
+
+    pub(crate) async fn list_accounts(
+        &self,
+        query: &AccountQuery,
+    ) -> Result<Vec<Account>, StoreError> {
+        let rows = sqlx::query(listed(query.status))
+            .bind(query.ids.start.clone())
+            .bind(query.ids.end.clone())
+            .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| AccountRow::from_row(row)?.try_into()).collect()
     }
 
     pub(crate) async fn due(&self, now: Time, limit: usize) -> Result<Vec<AccountId>, StoreError> {
