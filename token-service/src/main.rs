@@ -15,6 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Open files beside those of connections: the database's, the listener's, the log's.
+const FILES_MIN: u64 = 256;
+
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
 
 async fn run(config: &Config) -> Result<ExitCode, Failed> {
     let exporters = telemetry::init(config)?;
+    open_files(config);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let running = serve::start(config, Clock::System).await?;
@@ -55,6 +59,16 @@ async fn run(config: &Config) -> Result<ExitCode, Failed> {
     tracing::info!(in_time, "stopped");
     exporters.stop();
     Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each connection is an open file, of which processes begin with few: takes as many as are allowed.
+fn open_files(config: &Config) {
+    let wanted =
+        u64::try_from(config.connections_max).unwrap_or(u64::MAX).saturating_add(FILES_MIN);
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(open) if open >= wanted => {}
+        open => tracing::warn!(?open, wanted, "too few open files are allowed for connections_max"),
+    }
 }
 
 async fn migrate(config: &Config, check: bool) -> Result<ExitCode, Failed> {

@@ -13,6 +13,7 @@ mod limits;
 mod lost_answers;
 mod many_grants;
 mod matrix;
+mod metrics;
 mod notices;
 mod outage;
 mod plain_pool;
