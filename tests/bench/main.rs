@@ -9,6 +9,7 @@
 mod accounts;
 mod baseline;
 mod baseline_api;
+mod bulk;
 mod calls;
 mod compare;
 mod fill;
@@ -44,6 +45,8 @@ enum Arguments {
     Compare(compare::Arguments),
     /// How long after an answer those who watch see the change.
     Watch(watch::Arguments),
+    /// A stream of credits.
+    Bulk(bulk::Arguments),
     /// What becomes slower as the ledger grows.
     Growth(growth::Arguments),
     /// Serves a way without batching: what `compare` starts.
@@ -56,6 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Run(arguments) => run::run(arguments).await,
         Arguments::Compare(arguments) => compare::run(arguments).await,
         Arguments::Watch(arguments) => watch::run(arguments).await,
+        Arguments::Bulk(arguments) => bulk::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
     }
