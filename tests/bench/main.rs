@@ -9,6 +9,7 @@
 mod accounts;
 mod baseline;
 mod baseline_api;
+mod bulk;
 mod calls;
 mod compare;
 mod fill;
@@ -45,6 +46,8 @@ enum Arguments {
     Compare(compare::Arguments),
     /// How long after an answer those who watch see the change.
     Watch(watch::Arguments),
+    /// A stream of credits.
+    Bulk(bulk::Arguments),
     /// What becomes slower as the ledger grows.
     Growth(growth::Arguments),
     /// What others notice while strangers attack.
@@ -59,6 +62,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Run(arguments) => run::run(arguments).await,
         Arguments::Compare(arguments) => compare::run(arguments).await,
         Arguments::Watch(arguments) => watch::run(arguments).await,
+        Arguments::Bulk(arguments) => bulk::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
         Arguments::Siege(arguments) => siege::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
