@@ -6,6 +6,7 @@
 //! command: once submitted, the committer finishes it.
 
 pub mod admin_api;
+mod audit;
 pub mod convert;
 mod events;
 pub mod fingerprint;
@@ -30,7 +31,7 @@ use crate::{
 };
 use convert::Ask;
 use ledger::{
-    Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
+    Account, AccountId, ChainKey, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
     TransactionId,
 };
 use proto::{catalog::Catalog, reason::Error};
@@ -49,6 +50,7 @@ pub struct Api {
     clock: Clock,
     catalog: Arc<Catalog>,
     policy: Arc<Policy>,
+    keys: Arc<[ChainKey]>,
 }
 
 /// What a method gives back.
@@ -60,7 +62,8 @@ fn reply<T>(answer: Result<T, Error>) -> Reply<T> {
 }
 
 impl Api {
-    /// What answers from this ledger by these rules; `policy` is the catalog's.
+    /// What answers from this ledger by these rules; `policy` is the catalog's, the first of `keys`
+    /// signs.
     #[must_use]
     pub fn new(
         committer: Committer,
@@ -69,8 +72,9 @@ impl Api {
         clock: Clock,
         catalog: Arc<Catalog>,
         policy: Arc<Policy>,
+        keys: Vec<ChainKey>,
     ) -> Self {
-        Self { committer, store, reader, clock, catalog, policy }
+        Self { committer, store, reader, clock, catalog, policy, keys: keys.into() }
     }
 
     /// The way into the queue.

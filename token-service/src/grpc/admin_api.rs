@@ -1,13 +1,12 @@
 //! `token.v1.AdminService`: what operators see and set.
 
-use super::{Api, Reply, convert, reply, status};
-use futures::stream::Empty;
+use super::{Api, Reply, audit, convert, reply, status};
 use ledger::{Command, Mode};
 use proto::{
     reason::Error,
     v1::{self, admin_service_server::AdminService},
 };
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Streaming};
 
 /// Accounts, audit and bulk work.
 #[derive(Clone, Debug)]
@@ -114,20 +113,20 @@ impl AdminService for AdminApi {
         reply(Err(status::not_implemented("TrialBalance")))
     }
 
-    type VerifyLedgerStream = Empty<Result<v1::VerifyLedgerResponse, Status>>;
+    type VerifyLedgerStream = audit::Reports;
 
     async fn verify_ledger(
         &self,
-        _: Request<v1::VerifyLedgerRequest>,
+        request: Request<v1::VerifyLedgerRequest>,
     ) -> Reply<Self::VerifyLedgerStream> {
-        reply(Err(status::not_implemented("VerifyLedger")))
+        reply(self.api.verify_ledger(request.get_ref()).await)
     }
 
     async fn get_checkpoint(
         &self,
         _: Request<v1::GetCheckpointRequest>,
     ) -> Reply<v1::GetCheckpointResponse> {
-        reply(Err(status::not_implemented("GetCheckpoint")))
+        reply(self.api.get_checkpoint().await)
     }
 
     async fn get_stats(&self, _: Request<v1::GetStatsRequest>) -> Reply<v1::GetStatsResponse> {

@@ -7,6 +7,7 @@ use ledger::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::FromRow;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What to select of an account.
@@ -91,6 +92,33 @@ impl TransactionRow {
         self.others.as_deref().map_or(Ok(Vec::new()), |text| from_json("others", text))
     }
 
+    /// Whether it is as it is written: other texts mean the same, or nothing, and aren't signed.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        let same = |column: &Option<String>, again: fn(&str) -> Option<String>| {
+            column.as_deref().is_none_or(|text| again(text).as_deref() == Some(text))
+        };
+        let pairs = |text: &str| {
+            let pairs: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+            (!pairs.is_empty()).then(|| to_json(&pairs))
+        };
+        let others = |text: &str| {
+            let others: Vec<(String, i64)> = serde_json::from_str(text).ok()?;
+            (!others.is_empty()).then(|| to_json(&others))
+        };
+        let entitled =
+            (self.entitled_quantity, self.entitlement_period, self.entitlement_counted);
+        let entitled = match &self.entitlement_source {
+            // The chain signs -1 for none.
+            Some(_) => matches!(entitled, (_, period, 0 | 1) if period != Some(-1)),
+            None => entitled == (0, None, 0),
+        };
+        entitled
+            && same(&self.metadata, pairs)
+            && same(&self.others, others)
+            && self.fingerprint.len().is_multiple_of(8)
+    }
+
     /// With these entries, the whole transaction.
     ///
     /// # Errors
@@ -141,6 +169,14 @@ pub struct EntryRow {
     changes: String,
     chain_key: String,
     chain: Vec<u8>,
+}
+
+impl EntryRow {
+    /// Whether it is as it is written.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        self.split_account.is_some() || self.split_amount == 0
+    }
 }
 
 impl TryFrom<EntryRow> for Entry {
