@@ -14,6 +14,7 @@ pub mod proxy;
 mod rows;
 pub mod scenario;
 pub mod simulator;
+pub mod tamper;
 pub mod target;
 pub mod workload;
 pub mod world;

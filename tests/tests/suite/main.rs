@@ -1,5 +1,6 @@
 //! The black-box suite: one binary, so that it links once.
 
+mod audit;
 mod command_line;
 mod concurrency;
 mod crash;

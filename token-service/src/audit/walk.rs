@@ -191,8 +191,10 @@ impl Walk {
         if counted != commits.rows() {
             self.found(FindingCode::RowUnreadable, "commits has rows that have no position")?;
         }
-        if self.only.is_none() && (stream.len() != 1 || stream.iter().any(|it| it.position != position)) {
-            let words = format!("the last commit is at {position}, the stream's rows say {stream:?}");
+        let rows = self.reading.now(|snapshot| Box::pin(snapshot.count("stream", None)))?;
+        let positions: Vec<i64> = stream.iter().map(|it| it.position).collect();
+        if self.only.is_none() && (rows != 1 || positions != [position]) {
+            let words = format!("the last commit is at {position}, the stream at {positions:?}");
             self.found(FindingCode::StreamMismatch, words)?;
         }
         if let (Some(checkpoint), Some(stream)) = (&self.checkpoint, stream.first()) {

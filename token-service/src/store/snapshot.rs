@@ -324,12 +324,12 @@ impl Snapshot {
         }
     }
 
-    /// Where the stream stands: the rows of its table, of which there should be one.
+    /// Where the stream stands: the rows of its id, of which there should be one.
     ///
     /// # Errors
     /// If they can't be read.
     pub async fn positions(&mut self) -> Result<Vec<Position>, StoreError> {
-        let sql = self.sql("SELECT epoch, position FROM {}stream LIMIT 2");
+        let sql = self.sql("SELECT epoch, position FROM {}stream WHERE stream_id = 1 LIMIT 2");
         macro_rules! read {
             ($connection:expr) => {
                 sqlx::query_as(AssertSqlSafe(sql)).fetch_all($connection).await?
