@@ -25,6 +25,7 @@ mod run;
 mod service;
 mod sightings;
 mod statements;
+mod verify;
 mod watch;
 mod zipf;
 
@@ -46,6 +47,8 @@ enum Arguments {
     Watch(watch::Arguments),
     /// What becomes slower as the ledger grows.
     Growth(growth::Arguments),
+    /// How long an audit takes.
+    Verify(verify::Arguments),
     /// Serves a way without batching: what `compare` starts.
     Baseline(baseline::Arguments),
 }
@@ -57,6 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Compare(arguments) => compare::run(arguments).await,
         Arguments::Watch(arguments) => watch::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
+        Arguments::Verify(arguments) => verify::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
     }
 }

@@ -51,6 +51,10 @@ pub struct Settings {
 pub struct Service {
     pub process: Process,
     pub load: Load,
+    /// Where its ledger is.
+    pub database: String,
+    /// The file of its chain's keys.
+    pub keys: String,
     _folder: TempDir,
 }
 
@@ -59,6 +63,11 @@ impl Settings {
     pub fn build(&mut self) -> Result<(), Box<dyn Error>> {
         self.executable = Some(process::service_executable(self.executable.take())?);
         Ok(())
+    }
+
+    /// The executable.
+    pub fn executable(&self) -> Result<PathBuf, Box<dyn Error>> {
+        process::service_executable(self.executable.clone())
     }
 
     /// The PostgreSQL server, if this store needs one.
@@ -90,7 +99,7 @@ impl Service {
         let executable = process::service_executable(settings.executable.clone())?;
         let process = Process::start(&executable, &arguments).await?;
         let load = Load::connect(&process.address, settings.connections).await?;
-        Ok(Self { process, load, _folder: folder })
+        Ok(Self { process, load, database, keys, _folder: folder })
     }
 
     /// [`Service::start`], with tokens in all accounts.

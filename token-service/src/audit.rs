@@ -159,7 +159,9 @@ impl Verification {
             taken = self.findings.recv_many(&mut findings, FINDINGS_MAX) => self.done = taken == 0,
             () = sleep_until(self.report_at) => {}
         }
-        while self.done && let Some(ended) = self.tasks.join_next().await {
+        while self.done
+            && let Some(ended) = self.tasks.join_next().await
+        {
             ended.map_err(|why| AuditError::Bug(why.to_string()))??;
         }
         self.report_at = Instant::now() + REPORT_INTERVAL;

@@ -8,6 +8,7 @@ use crate::{
     store::{
         StoreError,
         filed::{HeadFile, Table},
+        rows::unhex,
         snapshot::{Snapshot, hex},
     },
 };
@@ -129,7 +130,8 @@ impl Checkpoint {
         if hex(&key) != self.statement.public_key {
             return Err(format!("it names the public key {}", self.statement.public_key));
         }
-        let signed = UnparsedPublicKey::new(&ED25519, key).verify(self.text.as_bytes(), &self.signature);
+        let signed =
+            UnparsedPublicKey::new(&ED25519, key).verify(self.text.as_bytes(), &self.signature);
         signed.map_err(|_| "its signature isn't its key's".to_owned())
     }
 
@@ -204,12 +206,4 @@ fn pair(key: &ChainKey) -> Ed25519KeyPair {
 #[must_use]
 pub fn public_key_of(key: &ChainKey) -> [u8; 32] {
     pair(key).public_key().as_ref().try_into().expect("a public key has 32 bytes")
-}
-
-/// Bytes from hexadecimal.
-#[must_use]
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.iter().map(byte).collect()
 }

@@ -31,7 +31,8 @@ pub enum ExportError {
 /// If the database can't be read, or the text not be written.
 pub async fn export(snapshot: &mut Snapshot, to: &mut impl Write) -> Result<(), ExportError> {
     let mut stream = snapshot.positions().await?.into_iter();
-    let stream = stream.next().ok_or_else(|| StoreError::broken("the stream's row is not there"))?;
+    let stream =
+        stream.next().ok_or_else(|| StoreError::broken("the stream's row is not there"))?;
     let (epoch, position) = (stream.epoch, stream.position);
     line(to, &json!({ "format": FORMAT, "epoch": epoch, "position": position }))?;
 
@@ -66,7 +67,7 @@ pub async fn export(snapshot: &mut Snapshot, to: &mut impl Write) -> Result<(), 
         ),
     ] {
         let head = format!("SELECT {} FROM {{}}{table} WHERE", columns.join(", "));
-        let select = Select { head, key, only: None, rows: PAGE_ROWS };
+        let select = Select { head, key, only: None, rows: PAGE_ROWS, packed: None };
         let mut after = (key.start)();
         loop {
             let page = snapshot.verbatim(&select, &after).await?;

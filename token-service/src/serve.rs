@@ -134,7 +134,8 @@ pub async fn start_under(
     let tasks = TaskTracker::new();
     let reader = Reader::start(&store, &tasks, &stop);
     let watches = committer.watches().clone();
-    let api = Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy, keys);
+    let api =
+        Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy, keys);
     let kept = store.clone();
     let maintain = stop.clone().run_until_cancelled_owned(async move { kept.maintain().await });
     tasks.spawn(maintain);

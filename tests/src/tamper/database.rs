@@ -20,7 +20,14 @@ use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection,
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use token_service::{
     audit::{Keys, Scope, Verification},
     checkpoint::Checkpoint,
@@ -58,7 +65,8 @@ pub struct Tampered {
     left: Left,
     policy: Arc<Policy>,
     keys: Keys,
-    store: Store,
+    /// Of a file there are copies: whoever had the last one open may not have closed it yet.
+    copies: AtomicUsize,
     rows: Rows,
     /// What they were before the last commands.
     before: Rows,
@@ -82,8 +90,9 @@ impl Tampered {
         let config = service.world().config().clone();
         copy(&config).await;
         let before = read(&Store::existing(&config).await.expect("it is there")).await;
-        let mut later: Vec<Command> =
-            (0..6).map(|nth| Command::Credit(credit(["ann", "eve"][nth % 2], 1_000 + nth))).collect();
+        let mut later: Vec<Command> = (0..6)
+            .map(|nth| Command::Credit(credit(["ann", "eve"][nth % 2], 1_000 + nth)))
+            .collect();
         later.push(Command::Debit(v1::DebitRequest {
             account_id: "eve".to_owned(),
             idempotency_key: "debit".to_owned(),
@@ -109,7 +118,7 @@ impl Tampered {
             rows: read(&store).await,
             before,
             checkpoint: Checkpoint::read(checkpoint.as_bytes()).expect("a checkpoint"),
-            store,
+            copies: AtomicUsize::new(0),
             left,
         };
         it.prepare().await;
@@ -122,13 +131,30 @@ impl Tampered {
         &self.checkpoint
     }
 
+    /// The ledger as it stands, tampered with or not.
+    ///
+    /// # Panics
+    /// If it can't be opened.
+    pub async fn store(&self) -> Store {
+        let mut config = self.left.config.clone();
+        if let Database::Sqlite(path) = &mut config.database {
+            *path = self.copied();
+        }
+        Store::existing(&config).await.expect("it is there")
+    }
+
+    fn copied(&self) -> PathBuf {
+        let number = self.copies.load(Ordering::SeqCst);
+        self.left.folder.path().join(format!("copy-{number}.db"))
+    }
+
     /// What doesn't fit.
     ///
     /// # Panics
     /// If it can't be verified.
     pub async fn verify(&self, scope: Scope) -> Vec<Finding> {
         let (keys, policy) = (self.keys.clone(), Arc::clone(&self.policy));
-        let begun = Verification::start(&self.store, keys, policy, scope).await;
+        let begun = Verification::start(&self.store().await, keys, policy, scope).await;
         let mut verification = begun.expect("the database can be read");
         let mut found = Vec::new();
         while let Some(report) = verification.next().await.expect("it goes on") {
@@ -142,7 +168,8 @@ impl Tampered {
     /// # Panics
     /// If it can't be read.
     pub async fn exported(&self) -> Vec<u8> {
-        let mut snapshot = Snapshot::of(&self.store).await.expect("the database can be read");
+        let store = self.store().await;
+        let mut snapshot = Snapshot::of(&store).await.expect("the database can be read");
         let mut text = Vec::new();
         export(&mut snapshot, &mut text).await.expect("it can be written");
         text
@@ -216,8 +243,8 @@ impl Tampered {
     pub async fn tamper(&self, tampering: &Tampering) -> bool {
         let mut done = true;
         match &self.left.config.database {
-            Database::Sqlite(path) => {
-                let mut connection = open(path).await;
+            Database::Sqlite(_) => {
+                let mut connection = open(&self.copied()).await;
                 for statement in &tampering.statements {
                     let sql = AssertSqlSafe(statement.replace("{}", ""));
                     done = done && sqlx::raw_sql(sql).execute(&mut connection).await.is_ok();
@@ -243,12 +270,9 @@ impl Tampered {
     pub async fn undo(&self) {
         match &self.left.config.database {
             Database::Sqlite(path) => {
-                for suffix in ["-wal", "-shm"] {
-                    let mut beside = path.clone().into_os_string();
-                    beside.push(suffix);
-                    drop(fs::remove_file(beside));
-                }
-                fs::copy(path.with_extension("kept"), path).expect("a copy");
+                drop(fs::remove_file(self.copied()));
+                self.copies.fetch_add(1, Ordering::SeqCst);
+                fs::copy(path, self.copied()).expect("a copy");
             }
             Database::Postgres(_) => {
                 postgres::put_rows_back(&mut self.connect().await).await;
@@ -271,7 +295,7 @@ impl Tampered {
                 let truncate = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)");
                 truncate.execute(&mut connection).await.expect("all is in the file");
                 connection.close().await.expect("it can be left");
-                fs::copy(path, path.with_extension("kept")).expect("a copy");
+                fs::copy(path, self.copied()).expect("a copy");
             }
             Database::Postgres(_) => {
                 let mut connection = self.connect().await;

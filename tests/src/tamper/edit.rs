@@ -74,7 +74,8 @@ impl Hand<'_> {
         if kind == Kind::Json && means_the_same(table.name, old, &new) {
             return None;
         }
-        let what = format!("{}.{column} of {} from {old} to {new}", table.name, self.key(table, row));
+        let what =
+            format!("{}.{column} of {} from {old} to {new}", table.name, self.key(table, row));
         let set = format!("{column} = {}", self.literal(kind, &new));
         Some(Tampering { what, statements: vec![self.update(table, row, &set)] })
     }
@@ -106,7 +107,10 @@ impl Hand<'_> {
         let statements =
             vec![self.update(table, &one, &set(&two)), self.update(table, &two, &set(&one))];
         let keys = (self.key(table, &one), self.key(table, &two));
-        Some(Tampering { what: format!("{}: {} and {} exchanged", table.name, keys.0, keys.1), statements })
+        Some(Tampering {
+            what: format!("{}: {} and {} exchanged", table.name, keys.0, keys.1),
+            statements,
+        })
     }
 
     /// A row that was never written, much like one that was.
@@ -136,9 +140,8 @@ impl Hand<'_> {
 
     fn key(&self, table: &Table, row: &Row) -> String {
         let keys = table.columns[..table.keys].iter();
-        let keys = keys.map(|(column, kind)| {
-            format!("{column} = {}", self.literal(*kind, &row[*column]))
-        });
+        let keys =
+            keys.map(|(column, kind)| format!("{column} = {}", self.literal(*kind, &row[*column])));
         keys.collect::<Vec<_>>().join(" AND ")
     }
 
@@ -187,7 +190,11 @@ impl Hand<'_> {
             }
             (Kind::Text, old) => {
                 let old = old.as_str().unwrap_or("");
-                Some([format!("{old}x"), old.to_uppercase(), "x".to_owned()][self.rng.usize(..3)].clone().into())
+                Some(
+                    [format!("{old}x"), old.to_uppercase(), "x".to_owned()][self.rng.usize(..3)]
+                        .clone()
+                        .into(),
+                )
             }
             (Kind::Id | Kind::Bytes, Value::Null) => Some("0".repeat(32).into()),
             (Kind::Id | Kind::Bytes, old) => self.other_hex(old.as_str()?).map(Value::from),
@@ -231,7 +238,9 @@ impl Hand<'_> {
         } else {
             let leaf = value.pointer_mut(&path)?;
             *leaf = match &*leaf {
-                Value::Number(number) => (number.as_i64()? + [1, -1, 7][self.rng.usize(..3)]).into(),
+                Value::Number(number) => {
+                    (number.as_i64()? + [1, -1, 7][self.rng.usize(..3)]).into()
+                }
                 Value::String(text) if text.len() == 36 => {
                     let (first, rest) = text.split_at(1);
                     let other = if first == "0" { "1" } else { "0" };

@@ -3,13 +3,17 @@
 
 use super::{AuditError, Keys, Report, Scope, Verification};
 use crate::{
-    checkpoint::{Checkpoint, public_key_of, unhex},
+    checkpoint::{Checkpoint, public_key_of},
     clock::Clock,
     config::{Config, Verify},
     export::{ExportError, export},
     keys::{KeyError, given_keys},
     policy::policy,
-    store::{Store, StoreError, snapshot::{Snapshot, hex}},
+    store::{
+        Store, StoreError,
+        rows::unhex,
+        snapshot::{Snapshot, hex},
+    },
 };
 use ledger::AccountId;
 use proto::catalog::{Catalog, LoadError};
@@ -96,7 +100,8 @@ fn scope(asked: &Verify) -> Result<Scope, CommandError> {
         return Err(CommandError::Nonsense(words.to_owned()));
     }
     let read = |path: &PathBuf| {
-        let text = fs::read(path).map_err(|cause| CommandError::File { path: path.clone(), cause })?;
+        let text =
+            fs::read(path).map_err(|cause| CommandError::File { path: path.clone(), cause })?;
         let wrong = |why| CommandError::Nonsense(format!("{}: {why}", path.display()));
         Checkpoint::read(&text).map_err(wrong)
     };

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use tokio::sync::{mpsc, oneshot};
 
 /// Something to do with the snapshot.
-type Job = Box<dyn for<'s> FnOnce(&'s mut Snapshot) -> BoxFuture<'s, Result<(), StoreError>> + Send>;
+type Job =
+    Box<dyn for<'s> FnOnce(&'s mut Snapshot) -> BoxFuture<'s, Result<(), StoreError>> + Send>;
 
 /// Things to do that may wait.
 const JOBS_MAX: usize = 16;
@@ -103,9 +104,9 @@ pub(super) struct Cursor<T> {
 impl<T: Table> Cursor<T> {
     fn read_after(&mut self, after: After) -> Result<(), Gone> {
         let select = self.select.clone();
-        let page = self.reading.ask(move |snapshot| {
-            Box::pin(async move { snapshot.page(&select, &after).await })
-        });
+        let page = self
+            .reading
+            .ask(move |snapshot| Box::pin(async move { snapshot.page(&select, &after).await }));
         self.next = Some(page?);
         Ok(())
     }

@@ -217,7 +217,8 @@ impl Walk {
                 continue;
             }
             if !self.commits.add(account, *sequence, at < pinned) {
-                let words = format!("the commit at {last} names it, which isn't the account's next");
+                let words =
+                    format!("the commit at {last} names it, which isn't the account's next");
                 let finding = Finding::new(FindingCode::CommitMismatch, words);
                 self.tell.tell(finding.of(&AccountId::new(account)).at(*sequence))?;
             }
@@ -246,10 +247,15 @@ impl Walk {
         self.hold_against(id, &mut rows.holds, HoldFile::file, |row, hold| {
             proven.then(|| refold.hold_row(row.id(), &row.state, &hold))
         })?;
-        self.hold_against(id, &mut rows.reversals, |_| Ok(()), |row, ()| {
-            let ReversalFile { reversed, complete, original, .. } = *row;
-            proven.then(|| refold.reversal_row(row.id(), reversed, complete, original))
-        })?;
+        self.hold_against(
+            id,
+            &mut rows.reversals,
+            |_| Ok(()),
+            |row, ()| {
+                let ReversalFile { reversed, complete, original, .. } = *row;
+                proven.then(|| refold.reversal_row(row.id(), reversed, complete, original))
+            },
+        )?;
         self.hold_against(id, &mut rows.clawbacks, ClawbackFile::file, |row, clawback| {
             proven.then(|| refold.clawback_row(row.id(), &clawback))
         })?;
@@ -267,7 +273,10 @@ impl Walk {
         }
         if proven {
             let row = account.as_ref().map(|(row, due)| (row, *due));
-            refold.account_row(row, &self.policy).into_iter().try_for_each(|it| self.tell.tell(it))?;
+            refold
+                .account_row(row, &self.policy)
+                .into_iter()
+                .try_for_each(|it| self.tell.tell(it))?;
         }
         Ok(())
     }
@@ -418,7 +427,8 @@ impl Walk {
         others: &[(String, i64)],
     ) -> Done {
         for (account, sequence) in others {
-            let select = Select { rows: 1, ..BelongingFile::select(Some(&AccountId::new(account))) };
+            let select =
+                Select { rows: 1, ..BelongingFile::select(Some(&AccountId::new(account))) };
             let before = After::Numbered(account.clone(), sequence.saturating_sub(1));
             let mut found: Cursor<BelongingFile> = self.reading.cursor_of(select, Some(before))?;
             let there = found.next()?.is_some_and(|read| {
@@ -429,7 +439,8 @@ impl Walk {
                 read.key == here && read.row.is_ok_and(belongs)
             });
             if !there {
-                let words = format!("its transaction {transaction} has no entry {sequence} of {account}");
+                let words =
+                    format!("its transaction {transaction} has no entry {sequence} of {account}");
                 self.found_of(owner, FindingCode::EntryMissing, words)?;
             }
         }
@@ -451,7 +462,8 @@ impl Walk {
             let id = &row.key_id;
             match self.keys.get(id) {
                 None => {
-                    let words = format!("the ledger names the chain key `{id}`, which wasn't given");
+                    let words =
+                        format!("the ledger names the chain key `{id}`, which wasn't given");
                     self.found(FindingCode::ChainKeyUnknown, words)?;
                 }
                 Some(key) if key.check_code() != row.check_code.as_slice() => {

@@ -1,6 +1,10 @@
 //! VerifyLedger and GetCheckpoint.
 
-use super::{Api, convert::{Fields, wire}, status};
+use super::{
+    Api,
+    convert::{Fields, wire},
+    status,
+};
 use crate::{
     audit::{AuditError, Keys, Report, Scope, Verification},
     checkpoint::Checkpoint,

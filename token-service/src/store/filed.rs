@@ -10,6 +10,7 @@ use super::{
     snapshot::{Key, PAGE_ROWS, Readable, Select},
 };
 use ledger::{Account, AccountId, Clawback, EntryId, Filed, Grant, Hold, Time, TransactionId};
+use serde::Deserialize;
 use sqlx::{FromRow, Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ fn only(column: &'static str, account: Option<&AccountId>) -> Option<(&'static s
 }
 
 /// An entry beside its transaction, if that is there.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub struct FiledRow {
     transaction: Option<TransactionRow>,
     own_sequence: i64,
@@ -32,6 +33,15 @@ pub struct FiledRow {
     owner_id: Option<String>,
     entry_time: i64,
 }
+
+/// In the order of the fields.
+const FILED_COLUMNS: &str = "json_array(json_array(account_id, hex(transaction_id), idempotency_key, \
+     type, create_time, amount, action, quantity, entitlement_source, entitled_quantity, \
+     entitlement_period, entitlement_counted, CASE WHEN related_id IS NOT NULL THEN hex(related_id) END, \
+     description, reference, metadata, actor, on_behalf_of, hex(fingerprint), others), own_sequence, \
+     json_array(entry_account, entry_sequence, entry_amount, held_delta, balance_after, held_after, \
+     counter_account, split_account, split_amount, changes, chain_key, hex(chain)), owner_id, \
+     entry_time)";
 
 macro_rules! filed_from {
     ($($row:ty)*) => {
@@ -63,7 +73,8 @@ impl Table for FiledRow {
         );
         let names = &["entry_account", "entry_sequence"];
         let key = Key::numbered("e.account_id, e.sequence", names);
-        Select { head, key, only: only("e.account_id", account), rows: PAGE_ROWS }
+        let packed = Some(FILED_COLUMNS);
+        Select { head, key, only: only("e.account_id", account), rows: PAGE_ROWS, packed }
     }
 }
 
@@ -98,7 +109,7 @@ impl FiledRow {
 }
 
 /// An account's row.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct AccountFile {
     #[sqlx(flatten)]
     row: AccountRow,
@@ -109,7 +120,11 @@ impl Table for AccountFile {
     fn select(account: Option<&AccountId>) -> Select {
         let head = format!("SELECT {ACCOUNT_COLUMNS}, due_time FROM {{}}accounts WHERE");
         let key = Key::text("account_id", &["account_id"]);
-        Select { head, key, only: only("account_id", account), rows: PAGE_ROWS }
+        let packed = Some(
+            "json_array(json_array(account_id, status, sequence, posted, held, create_time, \
+             update_time, chain_key, hex(chain), body), due_time)",
+        );
+        Select { head, key, only: only("account_id", account), rows: PAGE_ROWS, packed }
     }
 }
 
@@ -127,7 +142,7 @@ impl AccountFile {
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident of $table:literal, $id:literal { $($more:ident: $type:ty)? } -> $fact:ty;)*) => {
         $($(#[$doc])*
-        #[derive(Debug, FromRow)]
+        #[derive(Debug, FromRow, Deserialize)]
         pub struct $name {
             id: Uuid,
             body: String,
@@ -144,7 +159,7 @@ macro_rules! bodies {
                     id = $id, table = $table,
                 );
                 let key = Key::named(concat!("account_id, ", $id), &["account_id", "id"]);
-                Select { head, key, only: only("account_id", account), rows: PAGE_ROWS }
+                Select { head, key, only: only("account_id", account), rows: PAGE_ROWS, packed: None }
             }
         }
 
@@ -176,7 +191,7 @@ bodies! {
 }
 
 /// A row of `reversals`, beside the amount of what was reversed.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct ReversalFile {
     id: Uuid,
     /// Tokens so far.
@@ -193,7 +208,13 @@ impl Table for ReversalFile {
                     t.amount AS original FROM {}reversals r LEFT JOIN {}transactions t \
                     ON t.transaction_id = r.transaction_id AND t.account_id = r.account_id WHERE";
         let key = Key::named("r.account_id, r.transaction_id", &["account_id", "id"]);
-        Select { head: head.to_owned(), key, only: only("r.account_id", account), rows: PAGE_ROWS }
+        Select {
+            head: head.to_owned(),
+            key,
+            only: only("r.account_id", account),
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }
 
@@ -206,7 +227,7 @@ impl ReversalFile {
 }
 
 /// A row of `commits`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct CommitFile {
     /// The position of its last entry.
     pub position: i64,
@@ -217,12 +238,19 @@ pub struct CommitFile {
 impl Table for CommitFile {
     fn select(_: Option<&AccountId>) -> Select {
         let head = "SELECT position, entries FROM {}commits WHERE".to_owned();
-        Select { head, key: Key::number("position", &["position"]), only: None, rows: PAGE_ROWS }
+        let packed = Some("json_array(position, entries)");
+        Select {
+            head,
+            key: Key::number("position", &["position"]),
+            only: None,
+            rows: PAGE_ROWS,
+            packed,
+        }
     }
 }
 
 /// A transaction that has no entry where it says that its own is.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct OrphanFile {
     transaction_id: Uuid,
 }
@@ -234,7 +262,13 @@ impl Table for OrphanFile {
                     AND e.sequence = t.sequence AND e.transaction_id = t.transaction_id) AND";
         let names = &["transaction_id", "account_id"];
         let key = Key::ordered("t.transaction_id, t.account_id", names);
-        Select { head: head.to_owned(), key, only: only("t.account_id", account), rows: PAGE_ROWS }
+        Select {
+            head: head.to_owned(),
+            key,
+            only: only("t.account_id", account),
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }
 
@@ -247,7 +281,7 @@ impl OrphanFile {
 }
 
 /// A transaction that says that it has entries in other accounts.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct OthersFile {
     transaction_id: Uuid,
     others: String,
@@ -259,7 +293,13 @@ impl Table for OthersFile {
                     WHERE t.others IS NOT NULL AND";
         let names = &["transaction_id", "account_id"];
         let key = Key::ordered("t.transaction_id, t.account_id", names);
-        Select { head: head.to_owned(), key, only: only("t.account_id", account), rows: PAGE_ROWS }
+        Select {
+            head: head.to_owned(),
+            key,
+            only: only("t.account_id", account),
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }
 
@@ -280,7 +320,7 @@ impl OthersFile {
 }
 
 /// Whose transaction an entry belongs to.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct BelongingFile {
     transaction_id: Uuid,
     /// The account whose command it was.
@@ -291,7 +331,13 @@ impl Table for BelongingFile {
     fn select(account: Option<&AccountId>) -> Select {
         let head = "SELECT account_id, sequence, transaction_id, owner_id FROM {}entries WHERE";
         let key = Key::numbered("account_id, sequence", &["account_id", "sequence"]);
-        Select { head: head.to_owned(), key, only: only("account_id", account), rows: PAGE_ROWS }
+        Select {
+            head: head.to_owned(),
+            key,
+            only: only("account_id", account),
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }
 
@@ -304,7 +350,7 @@ impl BelongingFile {
 }
 
 /// An account's row beside its newest entry, for a checkpoint.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct HeadFile {
     account_id: String,
     /// The number of its newest entry.
@@ -324,7 +370,13 @@ impl Table for HeadFile {
                     LEFT JOIN {}entries e ON e.account_id = a.account_id \
                          AND e.sequence = a.sequence WHERE";
         let key = Key::text("a.account_id", &["account_id"]);
-        Select { head: head.to_owned(), key, only: only("a.account_id", account), rows: PAGE_ROWS }
+        Select {
+            head: head.to_owned(),
+            key,
+            only: only("a.account_id", account),
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }
 
@@ -337,7 +389,9 @@ impl HeadFile {
         let says = (Some(&self.chain), Some(self.posted), Some(self.held));
         let code = self.chain.as_slice().try_into().ok();
         match code {
-            Some(code) if says == (self.entry_chain.as_ref(), self.balance_after, self.held_after) => {
+            Some(code)
+                if says == (self.entry_chain.as_ref(), self.balance_after, self.held_after) =>
+            {
                 Ok((AccountId::new(&self.account_id), code, self.posted, self.held))
             }
             Some(_) | None => {
@@ -349,7 +403,7 @@ impl HeadFile {
 }
 
 /// A row of `chain_keys`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct KeyFile {
     /// The key's name.
     pub key_id: String,
@@ -360,6 +414,12 @@ pub struct KeyFile {
 impl Table for KeyFile {
     fn select(_: Option<&AccountId>) -> Select {
         let head = "SELECT key_id, check_code FROM {}chain_keys WHERE".to_owned();
-        Select { head, key: Key::text("key_id", &["key_id"]), only: None, rows: PAGE_ROWS }
+        Select {
+            head,
+            key: Key::text("key_id", &["key_id"]),
+            only: None,
+            rows: PAGE_ROWS,
+            packed: None,
+        }
     }
 }

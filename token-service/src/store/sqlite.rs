@@ -35,8 +35,8 @@ const WRITER_CACHE_KIB: &str = "-16384";
 /// Page cache of each reader.
 const READER_CACHE_KIB: &str = "-8192";
 
-/// How much of the file whoever reads all of it may map: without that every page is a call.
-const SNAPSHOT_MAP_BYTES: &str = "1099511627776";
+/// Page cache of whoever reads all of it, in the order of one table while the others lie about.
+const SNAPSHOT_CACHE_KIB: &str = "-32768";
 
 /// Bytes of a page of a new file. A debit of a random account dirties two pages, and each of them
 /// goes through the log whole.
@@ -119,7 +119,7 @@ impl Sqlite {
     /// # Errors
     /// If it can't be opened.
     pub async fn snapshot(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self.options.clone().read_only(true).pragma("mmap_size", SNAPSHOT_MAP_BYTES);
+        let options = self.options.clone().read_only(true).pragma("cache_size", SNAPSHOT_CACHE_KIB);
         let mut connection = SqliteConnection::connect_with(&options).await?;
         sqlx::query("BEGIN").execute(&mut connection).await?;
         // The moment is that of the first read.
