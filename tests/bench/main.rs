@@ -27,6 +27,7 @@ mod service;
 mod siege;
 mod sightings;
 mod statements;
+mod verify;
 mod watch;
 mod zipf;
 
@@ -52,6 +53,8 @@ enum Arguments {
     Growth(growth::Arguments),
     /// What others notice while strangers attack.
     Siege(siege::Arguments),
+    /// How long an audit takes.
+    Verify(verify::Arguments),
     /// Serves a way without batching: what `compare` starts.
     Baseline(baseline::Arguments),
 }
@@ -65,6 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Bulk(arguments) => bulk::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
         Arguments::Siege(arguments) => siege::run(arguments).await,
+        Arguments::Verify(arguments) => verify::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
     }
 }

@@ -55,10 +55,7 @@ impl Process {
 
     /// The most memory that it has had.
     pub fn memory_mib(&self) -> Result<f64, Box<dyn Error>> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
-        let kib = line.split_whitespace().nth(1).ok_or("no figure")?;
-        Ok(kib.parse::<f64>()? / 1024.0)
+        memory_mib(self.pid)
     }
 
     /// Asks it to end and waits for it.
@@ -67,6 +64,14 @@ impl Process {
         timeout(PATIENCE, self.child.wait()).await??;
         Ok(())
     }
+}
+
+/// The most memory that a process has had.
+pub fn memory_mib(pid: u32) -> Result<f64, Box<dyn Error>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
+    let kib = line.split_whitespace().nth(1).ok_or("no figure")?;
+    Ok(kib.parse::<f64>()? / 1024.0)
 }
 
 /// CPU time of this process, the client.

@@ -56,6 +56,10 @@ pub struct Settings {
 pub struct Service {
     pub process: Process,
     pub load: Load,
+    /// Where its ledger is.
+    pub database: String,
+    /// The file of its chain's keys.
+    pub keys: String,
     _folder: TempDir,
 }
 
@@ -71,6 +75,11 @@ impl Settings {
         let bearer = Bearer(Some(format!("Bearer {token}").parse()?));
         let service = self.service.iter().chain(arguments).cloned().collect();
         Ok(Self { bearer, service, ..self.clone() })
+    }
+
+    /// The executable.
+    pub fn executable(&self) -> Result<PathBuf, Box<dyn Error>> {
+        process::service_executable(self.executable.clone())
     }
 
     /// The PostgreSQL server, if this store needs one.
@@ -103,7 +112,7 @@ impl Service {
         let process = Process::start(&executable, &arguments).await?;
         let load =
             Load::connect_as(&settings.bearer, &process.address, settings.connections).await?;
-        Ok(Self { process, load, _folder: folder })
+        Ok(Self { process, load, database, keys, _folder: folder })
     }
 
     /// [`Service::start`], with tokens in all accounts.

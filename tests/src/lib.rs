@@ -18,6 +18,7 @@ mod rows;
 pub mod scenario;
 pub mod siege;
 pub mod simulator;
+pub mod tamper;
 pub mod target;
 pub mod workload;
 pub mod world;

@@ -13,6 +13,7 @@ mod server;
 mod user;
 
 pub use binaries::Version;
+pub use reset::{put_rows_back, remember_rows};
 pub use server::{Options, Server};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};

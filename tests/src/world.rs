@@ -38,9 +38,21 @@ use tonic::{
 pub struct World {
     running: Running,
     clock: Arc<AtomicI64>,
+    config: Config,
     // In this order: who runs on a database has stopped before it is given back.
-    _database: Option<postgres::Database>,
-    _folder: TempDir,
+    database: Option<postgres::Database>,
+    folder: TempDir,
+}
+
+/// What a server that has stopped leaves behind.
+#[derive(Debug)]
+pub struct Left {
+    /// The settings that it ran with.
+    pub config: Config,
+    /// Its database, if that isn't a file.
+    pub database: Option<postgres::Database>,
+    /// Where its files are.
+    pub folder: TempDir,
 }
 
 /// So long that the sweeper sleeps: what lapses is posted by the commands that meet it.
@@ -97,11 +109,32 @@ impl World {
     /// # Panics
     /// If it doesn't come up.
     pub async fn start_sweeping(catalog: &Catalog, on: On, interval: Duration) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let database = match on {
             On::Sqlite => None,
             On::Postgres => Some(migrated().await),
         };
+        Self::start_in(catalog, database, interval).await
+    }
+
+    /// The same as [`World::start`], in a database that nobody used before or will use again: so it may
+    /// be changed in whatever way.
+    ///
+    /// # Panics
+    /// If it doesn't come up.
+    pub async fn start_apart(catalog: &Catalog, on: On) -> Self {
+        let database = match on {
+            On::Sqlite => None,
+            On::Postgres => Some(postgres::database().await),
+        };
+        Self::start_in(catalog, database, NEVER).await
+    }
+
+    async fn start_in(
+        catalog: &Catalog,
+        database: Option<postgres::Database>,
+        interval: Duration,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let url = match &database {
             None => format!("sqlite:{}", folder.path().join("ledger.db").display()),
             Some(database) => database.url().to_owned(),
@@ -110,14 +143,34 @@ impl World {
         let clock = Arc::new(AtomicI64::new(0));
         let manual = Clock::Manual(Arc::clone(&clock));
         let running = serve::start_under(catalog.clone(), &config, manual).await;
-        Self { running: running.expect("it comes up"), clock, _database: database, _folder: folder }
+        Self { running: running.expect("it comes up"), clock, config, database, folder }
+    }
+
+    /// The settings that it runs with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Stops the server; what it leaves behind.
+    ///
+    /// # Panics
+    /// If it doesn't stop in time.
+    pub async fn leave(self) -> Left {
+        assert!(self.running.stop().await, "it stops in time");
+        Left { config: self.config, database: self.database, folder: self.folder }
     }
 
     /// The service on its database, asked in this process: what a server is without the wire.
     pub async fn service(catalog: &Catalog, on: On) -> Service {
-        let world = Self::start(catalog, on).await;
-        let api = world.running.api().clone();
-        Service { token: TokenApi::new(api.clone()), admin: AdminApi::new(api), world }
+        Self::start(catalog, on).await.into_service()
+    }
+
+    /// This server, asked in this process.
+    #[must_use]
+    pub fn into_service(self) -> Service {
+        let api = self.running.api().clone();
+        Service { token: TokenApi::new(api.clone()), admin: AdminApi::new(api), world: self }
     }
 
     /// The server, asked across the wire.
@@ -179,6 +232,12 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// What asks it as an operator, for streams.
+    #[must_use]
+    pub fn operator(&self) -> &AdminServiceClient<Channel> {
+        &self.admin
+    }
+
     /// What asks it, for streams.
     #[must_use]
     pub fn client(&self) -> &TokenServiceClient<Channel> {
@@ -195,6 +254,12 @@ impl Wire {
 macro_rules! answers {
     ($target:ident: $($of:ident.$method:ident for $call:ident,)*) => {
         impl $target {
+            /// The server behind it, while it is asked.
+            #[must_use]
+            pub fn world(&self) -> &World {
+                &self.world
+            }
+
             /// The server behind it.
             #[must_use]
             pub fn into_world(self) -> World {

@@ -243,6 +243,39 @@ pub enum Invocation {
     /// Print a token for a caller, signed with the first of `jwt_secrets`: for development, and for
     /// services that need nothing better.
     Token(TokenArgs),
+    /// Recompute every account from its entries and print what doesn't fit, line by line. Exits with 0
+    /// if all fits, 1 if something doesn't, 2 if it couldn't be done.
+    Verify(Verify),
+    /// Print a signed statement of every account's newest entry, to be kept elsewhere.
+    Checkpoint {
+        /// Write it to this file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Print the keys that tell whether a checkpoint is ours, by the names of their chain keys.
+        #[arg(long, conflicts_with = "out")]
+        public_key: bool,
+    },
+    /// Print the whole ledger as JSON Lines, for programs of other people's.
+    Export {
+        /// Write it to this file.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What to verify.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Verify {
+    /// Only this account.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    /// Hold the ledger against this checkpoint too.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// The key that signed the checkpoint, as `checkpoint --public-key` printed it; without it the
+    /// one that belongs to the checkpoint's chain key.
+    #[arg(long, value_name = "HEX", requires = "checkpoint")]
+    pub public_key: Option<String>,
 }
 
 /// Whom a token is for.

@@ -6,6 +6,7 @@
 //! command: once submitted, the committer finishes it.
 
 pub mod admin_api;
+mod audit;
 mod bulk;
 pub mod convert;
 mod csv;
@@ -37,7 +38,7 @@ use crate::{
 };
 use convert::{Ask, Terms};
 use ledger::{
-    Account, AccountId, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
+    Account, AccountId, ChainKey, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
     TransactionId,
 };
 use proto::{catalog::Catalog, reason::Error, v1::ErrorReason};
@@ -56,6 +57,7 @@ pub struct Api {
     policy: Arc<Policy>,
     /// Whose turn it is to read the whole ledger.
     scans: Arc<Semaphore>,
+    keys: Arc<[ChainKey]>,
 }
 
 /// Who asks, and what.
@@ -76,7 +78,8 @@ fn reply<T>(answer: Result<T, Error>) -> Reply<T> {
 }
 
 impl Api {
-    /// What answers from this ledger by these rules; `policy` is the catalog's.
+    /// What answers from this ledger by these rules; `policy` is the catalog's, the first of `keys`
+    /// signs.
     #[must_use]
     pub fn new(
         committer: Committer,
@@ -85,9 +88,11 @@ impl Api {
         clock: Clock,
         catalog: Arc<Catalog>,
         policy: Arc<Policy>,
+        keys: Vec<ChainKey>,
     ) -> Self {
         let scans = Arc::new(Semaphore::new(totals::SCANS_MAX));
-        Self { committer, store, reader, clock, catalog, policy, scans }
+        let keys = keys.into();
+        Self { committer, store, reader, clock, catalog, policy, scans, keys }
     }
 
     /// The way into the queue.

@@ -1,7 +1,7 @@
 //! The keys of the ledger's hash chain: where they come from, and whether they are the right ones.
 
 use crate::{
-    config::{Config, NamedSecrets},
+    config::{Config, NamedSecret, NamedSecrets},
     store::{Store, StoreError},
 };
 use ledger::ChainKey;
@@ -25,6 +25,9 @@ pub enum KeyError {
         /// Its name.
         id: String,
     },
+    /// There is none.
+    #[error("there is no chain key: give LEDGER_CHAIN_KEYS, or the chain key file")]
+    None,
     /// The key has another secret than when it signed.
     #[error("the chain key `{id}` has another secret than it had when it signed the ledger")]
     Changed {
@@ -68,8 +71,7 @@ pub async fn chain_keys(config: &Config, store: &Store) -> Result<Vec<ChainKey>,
         (None, Some((id, _))) => return Err(KeyError::Missing { id: id.clone() }),
         (None, None) => make(&config.chain_key_file)?,
     };
-    let keys: Vec<ChainKey> =
-        given.iter().map(|key| ChainKey::new(&key.id, key.secret.expose().as_bytes())).collect();
+    let keys: Vec<ChainKey> = given.iter().map(chain_key).collect();
     hold_against(&keys, signed_with)?;
     if let Some(signing) = keys.first() {
         store.add_chain_key(signing).await?;
@@ -77,6 +79,22 @@ pub async fn chain_keys(config: &Config, store: &Store) -> Result<Vec<ChainKey>,
     // Another process may have signed first, with another secret under the same name.
     hold_against(&keys, store.chain_keys().await?)?;
     Ok(keys)
+}
+
+/// The keys that were given, the signing one first: none is made, and none held against the ledger.
+///
+/// # Errors
+/// If there are none, or they can't be read.
+pub fn given_keys(config: &Config) -> Result<Vec<ChainKey>, KeyError> {
+    let given = match &config.chain_keys {
+        Some(keys) => Some(keys.clone()),
+        None => read(&config.chain_key_file)?,
+    };
+    Ok(given.ok_or(KeyError::None)?.iter().map(chain_key).collect())
+}
+
+fn chain_key(key: &NamedSecret) -> ChainKey {
+    ChainKey::new(&key.id, key.secret.expose().as_bytes())
 }
 
 /// Every key that signed is there, with the secret that it had.

@@ -4,10 +4,13 @@
 //! [`grpc`] (wire types become commands), the [`committer`] (commands become batches) and the
 //! [`store`] (batches become rows).
 
+pub mod audit;
+pub mod checkpoint;
 pub mod clock;
 pub mod committer;
 pub mod config;
 pub mod events;
+pub mod export;
 pub mod grpc;
 pub mod health;
 pub mod identity;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use token_service::{
+    audit::command::{self, CommandError, NOT_DONE},
     clock::Clock,
     config::{Config, Database, Invocation, TokenArgs},
     identity::{self, Caller},
@@ -31,6 +32,16 @@ async fn main() -> ExitCode {
         Invocation::Migrate { check } => migrate(&config, check).await,
         Invocation::NewEpoch => new_epoch(&config).await,
         Invocation::Token(wanted) => token(&config, &wanted),
+        Invocation::Verify(asked) => return audited(command::verify(&config, &asked).await),
+        Invocation::Checkpoint { public_key: true, .. } => {
+            return audited(command::public_keys(&config));
+        }
+        Invocation::Checkpoint { out, .. } => {
+            return audited(command::checkpoint(&config, out.as_deref()).await);
+        }
+        Invocation::Export { out } => {
+            return audited(command::write_export(&config, out.as_deref()).await);
+        }
         Invocation::Config => {
             print!("{}", config.to_toml());
             Ok(ExitCode::SUCCESS)
@@ -39,6 +50,14 @@ async fn main() -> ExitCode {
     done.unwrap_or_else(|error| {
         eprintln!("token-service: {error}");
         ExitCode::FAILURE
+    })
+}
+
+/// An audit that couldn't be done isn't one that found something.
+fn audited(done: Result<ExitCode, CommandError>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("token-service: {error}");
+        ExitCode::from(NOT_DONE)
     })
 }
 

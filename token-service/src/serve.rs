@@ -144,7 +144,8 @@ pub async fn start_under(
     for warning in store.warnings().await? {
         tracing::warn!("{warning}");
     }
-    let key = chain_keys(config, &store).await?.swap_remove(0);
+    let keys = chain_keys(config, &store).await?;
+    let signing = keys.first().cloned().ok_or(KeyError::None)?;
     let policy = Arc::new(policy(&catalog));
     let limits = Limits {
         queue_commands_max: config.queue_capacity_commands,
@@ -152,7 +153,7 @@ pub async fn start_under(
         lanes: config.lanes(),
     };
     let (committer, committing) =
-        Committer::start(store.clone(), Arc::clone(&policy), key, clock.clone(), limits);
+        Committer::start(store.clone(), Arc::clone(&policy), signing, clock.clone(), limits);
     let economy = catalog.economy.clone();
 
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -160,7 +161,8 @@ pub async fn start_under(
     let tasks = TaskTracker::new();
     let reader = Reader::start(&store, &tasks, &stop);
     let watches = committer.watches().clone();
-    let api = Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy);
+    let api =
+        Api::new(committer.clone(), store.clone(), reader, clock.clone(), catalog, policy, keys);
     let kept = store.clone();
     let maintain = stop.clone().run_until_cancelled_owned(async move { kept.maintain().await });
     tasks.spawn(maintain);

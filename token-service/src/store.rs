@@ -8,11 +8,13 @@
 //!
 //! The rules are never here. A store knows rows, not tokens.
 
+pub mod filed;
 pub mod postgres;
 pub mod records;
 pub mod rows;
 #[cfg(feature = "simulator")]
 pub mod simulated;
+pub mod snapshot;
 pub mod sqlite;
 pub mod totals;
 
@@ -281,6 +283,30 @@ impl Store {
             Database::Sqlite(path) => Ok(Self::Sqlite(sqlite::Sqlite::open(path).await?)),
             Database::Postgres(url) => {
                 Ok(Self::Postgres(postgres::Postgres::new(url, config.postgres_limits())))
+            }
+        }
+    }
+
+    /// The database that is there already: nothing is made, and nothing migrated.
+    ///
+    /// # Errors
+    /// If there is none, or its tables are of another version.
+    pub async fn existing(config: &Config) -> Result<Self, StoreError> {
+        let store = match &config.database {
+            Database::Sqlite(path) => {
+                if !path.exists() {
+                    let words = format!("there is no database {}", path.display());
+                    return Err(StoreError::Unavailable(words.into()));
+                }
+                Self::Sqlite(sqlite::Sqlite::at(path))
+            }
+            Database::Postgres(_) => Self::open(config).await?,
+        };
+        match store.migrations().await?.pending.first() {
+            None => Ok(store),
+            Some(pending) => {
+                let words = format!("migration {pending} is still to be applied");
+                Err(StoreError::Unavailable(words.into()))
             }
         }
     }

@@ -27,11 +27,28 @@ pub(super) fn give_back(kind: &'static str, name: &str) {
     idle.entry(kind).or_default().push(name.to_owned());
 }
 
+/// Takes note of all rows in a database.
+///
+/// # Panics
+/// If they can't be copied.
+pub async fn remember_rows(connection: &mut PgConnection) {
+    let remembered = sqlx::raw_sql(FUNCTIONS).execute(connection).await;
+    remembered.expect("what is in it can be copied");
+}
+
+/// Makes the rows what they were when they were [remembered](remember_rows).
+///
+/// # Panics
+/// If they can't be put back.
+pub async fn put_rows_back(connection: &mut PgConnection) {
+    let put_back = sqlx::raw_sql("SELECT testkit.put_back()").execute(connection).await;
+    put_back.expect("a database is put back to what it was");
+}
+
 /// Takes note of all that is in it.
 pub(super) async fn remember(database: &Database) {
     let mut connection = database.connect().await;
-    let remembered = sqlx::raw_sql(FUNCTIONS).execute(&mut connection).await;
-    remembered.expect("what is in it can be copied");
+    remember_rows(&mut connection).await;
     connection.close().await.expect("it can be left");
 }
 
@@ -43,8 +60,7 @@ pub(super) async fn put_back(database: &Database) {
         assert!(since.elapsed() < PATIENCE, "a session in {} doesn't end", database.name);
         sleep(Duration::from_millis(1)).await;
     }
-    let put_back = sqlx::raw_sql("SELECT testkit.put_back()").execute(&mut connection).await;
-    put_back.expect("a database is put back to what it was");
+    put_rows_back(&mut connection).await;
     connection.close().await.expect("it can be left");
 }
 

@@ -1,6 +1,7 @@
 //! The black-box suite: one binary, so that it links once.
 
 mod accounts;
+mod audit;
 mod bulk_credit;
 mod command_line;
 mod concurrency;

@@ -55,6 +55,12 @@ impl ChainKey {
         self.mac.clone().chain_update("chain key").finalize().into_bytes().into()
     }
 
+    /// What the key that signs checkpoints is made from: so there is no second secret to keep.
+    #[must_use]
+    pub fn checkpoint_seed(&self) -> [u8; 32] {
+        self.mac.clone().chain_update("checkpoint key").finalize().into_bytes().into()
+    }
+
     /// The link that `entry` of `transaction` adds to the chain that ends in `previous`.
     #[must_use]
     pub fn link(&self, previous: &[u8; 32], transaction: &Transaction, entry: &Entry) -> Link {
@@ -106,12 +112,12 @@ impl ChainKey {
 
 /// What is signed. Every debit goes through here: nothing is formatted, and nothing but the whole is
 /// allocated.
-struct Fields(Vec<u8>);
+pub(crate) struct Fields(pub(crate) Vec<u8>);
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl Fields {
-    fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.begin(text.len());
         self.0.extend_from_slice(text.as_bytes());
         self.0.push(b',');
@@ -124,7 +130,7 @@ impl Fields {
         }
     }
 
-    fn number(&mut self, number: i64) {
+    pub(crate) fn number(&mut self, number: i64) {
         self.text(itoa::Buffer::new().format(number));
     }
 
@@ -133,7 +139,7 @@ impl Fields {
         self.text(itoa::Buffer::new().format(items));
     }
 
-    fn hex(&mut self, bytes: &[u8]) {
+    pub(crate) fn hex(&mut self, bytes: &[u8]) {
         let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
         self.begin(bytes.len().saturating_mul(2));
         self.0.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));

@@ -17,6 +17,7 @@
 
 mod account;
 mod apply;
+mod audit;
 mod chain;
 mod command;
 mod effects;
@@ -36,9 +37,11 @@ mod state;
 mod time;
 mod tokens;
 mod transaction;
+mod tree;
 
 pub use account::{Account, Balance, Body, CapPeriod, Settings, SpendCap, Spending, Status};
 pub use apply::{Applied, Job, Mode, Outcome, Receipt, apply};
+pub use audit::{Filed, Finding, FindingCode, Refold};
 pub use chain::{ChainKey, Link};
 pub use command::{Act, Charge, Command, Credit, Extent, Purpose, Supersede, Work};
 pub use effects::{Broken, Effects};
@@ -57,3 +60,4 @@ pub use tokens::{AMOUNT_MAX, BALANCE_MAX, Tokens};
 pub use transaction::{
     Change, Entry, EntryId, Fingerprint, Note, Split, Transaction, TransactionType,
 };
+pub use tree::Tree;

@@ -9,6 +9,7 @@
 use crate::{
     account::Account,
     grant::{Grant, GrantKind},
+    id::TransactionId,
     notice::next_notice,
     policy::Policy,
     time::Time,
@@ -162,6 +163,60 @@ impl Spilled {
         if self.count == 0 {
             *self = Self::default();
         }
+    }
+
+    /// Whether it is what it should be beside `spilled` and the grants `in_row`; `known` tells every
+    /// grant of the account, and of one that was superseded when it would have expired.
+    ///
+    /// # Errors
+    /// In words, what doesn't fit.
+    pub(crate) fn check<'g>(
+        &self,
+        spilled: &[Grant],
+        in_row: &[Grant],
+        policy: &Policy,
+        known: impl Fn(TransactionId) -> Option<(&'g Grant, Option<Option<Time>>)>,
+    ) -> Result<(), &'static str> {
+        let mut sums = Self::default();
+        spilled.iter().for_each(|grant| sums.add(grant, policy));
+        // What burns first, and by which order it was chosen, may be older than the grants are.
+        (sums.first, sums.order) = (self.first.clone(), self.order.clone());
+        if spilled.is_empty() {
+            sums = Self::default();
+        }
+        if *self != sums {
+            return Err("the sums in its row aren't those of its spilled grants");
+        }
+        if in_row.iter().filter(|grant| grant.held == 0).count() > GRANTS_IN_ROW_MAX {
+            return Err("there are more grants in its row than it keeps");
+        }
+        let Some(first) = &self.first else {
+            return if spilled.is_empty() { Ok(()) } else { Err("none is the first to burn") };
+        };
+        let (grant, ended) = known(first.id).ok_or("the first to burn isn't one of its grants")?;
+        let told = |grant: &Grant| {
+            let Grant { id, sequence, kind, priority, amount, cost, created, .. } = grant;
+            (*id, *sequence, *kind, *priority, *amount, cost.clone(), *created)
+        };
+        if told(first) != told(grant)
+            || (first.expire != grant.expire && Some(first.expire) != ended)
+        {
+            return Err("the first to burn isn't as that grant is");
+        }
+        let burns_after = |grant: &Grant| {
+            if grant.id == first.id {
+                grant.scheduled == first.scheduled
+            } else {
+                policy.residence(grant, first).is_gt()
+            }
+        };
+        let stays_first = |grant: &Grant| grant.held > 0 || policy.residence(grant, first).is_lt();
+        let fits = spilled.iter().all(burns_after) && in_row.iter().all(stays_first);
+        // By another order nobody decides: all of them are loaded first.
+        if self.order == policy.order() && !fits {
+            return Err("grants in its row burn after spilled ones");
+        }
+        Ok(())
     }
 
     fn add(&mut self, grant: &Grant, policy: &Policy) {

@@ -1,14 +1,13 @@
 //! `token.v1.AdminService`: what operators see and set.
 
-use super::{Api, Asked, Reply, asked, convert, reply, status};
+use super::{Api, Asked, Reply, asked, audit, convert, reply};
 use crate::identity::Caller;
-use futures::stream::Empty;
 use ledger::{Command, Mode};
 use proto::{
     reason::Error,
     v1::{self, admin_service_server::AdminService},
 };
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Streaming};
 
 /// Accounts, audit and bulk work.
 #[derive(Clone, Debug)]
@@ -117,20 +116,20 @@ impl AdminService for AdminApi {
         reply(self.api.trial_balance().await)
     }
 
-    type VerifyLedgerStream = Empty<Result<v1::VerifyLedgerResponse, Status>>;
+    type VerifyLedgerStream = audit::Reports;
 
     async fn verify_ledger(
         &self,
-        _: Request<v1::VerifyLedgerRequest>,
+        request: Request<v1::VerifyLedgerRequest>,
     ) -> Reply<Self::VerifyLedgerStream> {
-        reply(Err(status::not_implemented("VerifyLedger")))
+        reply(self.api.verify_ledger(asked(request)).await)
     }
 
     async fn get_checkpoint(
         &self,
         _: Request<v1::GetCheckpointRequest>,
     ) -> Reply<v1::GetCheckpointResponse> {
-        reply(Err(status::not_implemented("GetCheckpoint")))
+        reply(self.api.get_checkpoint().await)
     }
 
     async fn get_stats(

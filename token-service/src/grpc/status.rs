@@ -356,13 +356,6 @@ pub fn keys_away() -> Error {
     Error::new(Code::Unavailable, Reason::Overloaded, message).retry_after(AWAY_RETRY)
 }
 
-/// A method that this version doesn't serve.
-#[must_use]
-pub fn not_implemented(method: &str) -> Error {
-    let message = format!("this version doesn't serve {method} yet");
-    Error::new(Code::Unimplemented, Reason::NotImplemented, message)
-}
-
 fn short(reason: Reason, required: i64, available: i64) -> Error {
     let message = format!("{required} tokens required, {available} available");
     Error::new(Code::FailedPrecondition, reason, message)

@@ -6,10 +6,11 @@
 use super::{Api, Asked, convert::query, status};
 use ledger::{AccountId, System};
 use proto::{reason::Error, v1};
-use tokio::sync::SemaphorePermit;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// How many may read the whole ledger at a time; others wait for their turn.
-pub(super) const SCANS_MAX: usize = 1;
+pub(super) const SCANS_MAX: usize = 2;
 
 impl Api {
     pub(super) async fn trial_balance(&self) -> Result<v1::TrialBalanceResponse, Error> {
@@ -47,8 +48,9 @@ impl Api {
         })
     }
 
-    async fn turn(&self) -> SemaphorePermit<'_> {
-        self.scans.acquire().await.expect("nobody closes it")
+    /// Waits for it.
+    pub(super) async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.scans).acquire_owned().await.expect("nobody closes it")
     }
 }
 

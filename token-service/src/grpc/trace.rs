@@ -41,10 +41,11 @@ pub fn request_id() -> Option<String> {
 
 /// Calls that take long by their nature, and how long each may take until its answer begins: 100,000
 /// credits, or every entry there is.
-const LONG_CALLS: [(&str, Duration); 3] = [
+const LONG_CALLS: [(&str, Duration); 4] = [
     ("/token.v1.AdminService/BulkCredit", Duration::from_secs(600)),
     ("/token.v1.AdminService/TrialBalance", Duration::from_secs(120)),
     ("/token.v1.AdminService/GetStats", Duration::from_secs(120)),
+    ("/token.v1.AdminService/GetCheckpoint", Duration::from_secs(600)),
 ];
 
 /// How long callers may keep us.

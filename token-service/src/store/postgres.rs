@@ -21,7 +21,7 @@ use ledger::{
 };
 use read::Reader;
 use sqlx::{
-    Connection as _, PgPool, Row as _,
+    AssertSqlSafe, Connection as _, PgPool, Row as _,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions, Postgres as Dialect},
@@ -49,6 +49,15 @@ const SETTINGS: [(&str, &str); 9] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+];
+
+/// What is different for whoever reads everything, page by page: each page is found by index in the
+/// order of its keys, and whoever takes the pages may be slow.
+const SNAPSHOT_SETTINGS: [(&str, &str); 4] = [
+    ("statement_timeout", "10min"),
+    ("idle_in_transaction_session_timeout", "2min"),
+    ("enable_bitmapscan", "off"),
+    ("enable_sort", "off"),
 ];
 
 /// What opens a database transaction.
@@ -256,6 +265,20 @@ impl Postgres {
         }
         connection.close().await?;
         Ok(warnings)
+    }
+
+    /// See [`super::snapshot::Snapshot::of`].
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub async fn snapshot(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.connect().await?;
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let settings = SETTINGS.iter().chain(&SNAPSHOT_SETTINGS).skip(1);
+        let settings = settings.map(|(name, value)| format!("SET LOCAL {name} = '{value}'"));
+        let begin = settings.fold(begin.to_owned(), |begin, set| format!("{begin}; {set}"));
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
+        Ok(connection)
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {

@@ -5,8 +5,9 @@ use ledger::{
     Account, AccountId, Change, Effects, Entitled, Entry, Fingerprint, Link, Name, Note, Split,
     Status, Time, Transaction, TransactionId, TransactionType,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use sqlx::FromRow;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What to select of an account.
@@ -25,7 +26,7 @@ pub const ENTRY_COLUMNS: &str = "e.account_id AS entry_account, e.sequence AS en
      e.split_account, e.split_amount, e.changes, e.chain_key, e.chain";
 
 /// A row of `accounts`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct AccountRow {
     account_id: String,
     status: String,
@@ -35,6 +36,7 @@ pub struct AccountRow {
     create_time: i64,
     update_time: i64,
     chain_key: String,
+    #[serde(deserialize_with = "from_hex")]
     chain: Vec<u8>,
     body: String,
 }
@@ -58,7 +60,7 @@ impl TryFrom<AccountRow> for Account {
 }
 
 /// A row of `transactions`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct TransactionRow {
     account_id: String,
     transaction_id: Uuid,
@@ -78,6 +80,7 @@ pub struct TransactionRow {
     metadata: Option<String>,
     actor: String,
     on_behalf_of: String,
+    #[serde(deserialize_with = "from_hex")]
     fingerprint: Vec<u8>,
     others: Option<String>,
 }
@@ -89,6 +92,32 @@ impl TransactionRow {
     /// If the row isn't what we wrote.
     pub fn others(&self) -> Result<Vec<(String, i64)>, StoreError> {
         self.others.as_deref().map_or(Ok(Vec::new()), |text| from_json("others", text))
+    }
+
+    /// Whether it is as it is written: other texts mean the same, or nothing, and aren't signed.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        let same = |column: &Option<String>, again: fn(&str) -> Option<String>| {
+            column.as_deref().is_none_or(|text| again(text).as_deref() == Some(text))
+        };
+        let pairs = |text: &str| {
+            let pairs: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+            (!pairs.is_empty()).then(|| to_json(&pairs))
+        };
+        let others = |text: &str| {
+            let others: Vec<(String, i64)> = serde_json::from_str(text).ok()?;
+            (!others.is_empty()).then(|| to_json(&others))
+        };
+        let entitled = (self.entitled_quantity, self.entitlement_period, self.entitlement_counted);
+        let entitled = match &self.entitlement_source {
+            // The chain signs -1 for none.
+            Some(_) => matches!(entitled, (_, period, 0 | 1) if period != Some(-1)),
+            None => entitled == (0, None, 0),
+        };
+        entitled
+            && same(&self.metadata, pairs)
+            && same(&self.others, others)
+            && self.fingerprint.len().is_multiple_of(8)
     }
 
     /// With these entries, the whole transaction.
@@ -127,7 +156,7 @@ impl TransactionRow {
 }
 
 /// A row of `entries`.
-#[derive(Debug, FromRow)]
+#[derive(Debug, FromRow, Deserialize)]
 pub struct EntryRow {
     entry_account: String,
     entry_sequence: i64,
@@ -140,7 +169,16 @@ pub struct EntryRow {
     split_amount: i64,
     changes: String,
     chain_key: String,
+    #[serde(deserialize_with = "from_hex")]
     chain: Vec<u8>,
+}
+
+impl EntryRow {
+    /// Whether it is as it is written.
+    #[must_use]
+    pub fn is_canonical(&self) -> bool {
+        self.split_account.is_some() || self.split_amount == 0
+    }
 }
 
 impl TryFrom<EntryRow> for Entry {
@@ -257,6 +295,20 @@ pub fn uuid(id: TransactionId) -> Uuid {
 #[must_use]
 pub fn name(account: &str, id: Uuid) -> Name {
     (AccountId::new(account), transaction_id(id))
+}
+
+/// Bytes that a database gives as hexadecimal.
+fn from_hex<'t, D: Deserializer<'t>>(text: D) -> Result<Vec<u8>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(text)?;
+    unhex(&text).ok_or_else(|| serde::de::Error::custom("it isn't hexadecimal"))
+}
+
+/// Bytes from hexadecimal.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 fn bytes<const N: usize>(column: &str, bytes: &[u8]) -> Result<[u8; N], StoreError> {

@@ -37,6 +37,9 @@ const WRITER_CACHE_KIB: &str = "-16384";
 /// Page cache of each reader.
 const READER_CACHE_KIB: &str = "-8192";
 
+/// Page cache of whoever reads all of it, in the order of one table while the others lie about.
+const SNAPSHOT_CACHE_KIB: &str = "-32768";
+
 /// Bytes of a page of a new file. A debit of a random account dirties two pages, and each of them
 /// goes through the log whole.
 const PAGE_BYTES: u32 = 2048;
@@ -80,9 +83,18 @@ impl Sqlite {
             let made = std::fs::create_dir_all(folder);
             made.map_err(|cause| StoreError::Unavailable(cause.into()))?;
         }
+        let sqlite = Self::at(path);
+        // Opening once in writing makes the file and its WAL, which a reader can't.
+        let options = sqlite.options.clone().create_if_missing(true);
+        SqliteConnection::connect_with(&options).await?.close().await?;
+        Ok(sqlite)
+    }
+
+    /// The file that is there.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
@@ -95,15 +107,26 @@ impl Sqlite {
             .pragma("temp_store", "MEMORY")
             // Never in the middle of a commit: see `maintain`.
             .pragma("wal_autocheckpoint", "0");
-        // Opening once in writing makes the file and its WAL, which a reader can't.
-        SqliteConnection::connect_with(&options).await?.close().await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(
                 options.clone().read_only(true).pragma("cache_size", READER_CACHE_KIB),
             );
-        Ok(Self { options, readers })
+        Self { options, readers }
+    }
+
+    /// See [`super::snapshot::Snapshot::of`].
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    pub async fn snapshot(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self.options.clone().read_only(true).pragma("cache_size", SNAPSHOT_CACHE_KIB);
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("BEGIN").execute(&mut connection).await?;
+        // The moment is that of the first read.
+        sqlx::query("SELECT position FROM stream").fetch_optional(&mut connection).await?;
+        Ok(connection)
     }
 
     /// See [`super::Store::migrations`].
