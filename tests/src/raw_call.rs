@@ -13,8 +13,8 @@ use tonic::{
 use http::uri::PathAndQuery;
 use prost::bytes::{Buf as _, BufMut as _};
 
-/// How long a stream may be silent before it counts as open.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stream may be silent before it counts as open: longer than a call may have to wait.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]

@@ -65,7 +65,7 @@ pub struct Config {
 
     /// What callers may who show a certificate and no token: a TOML file of `[[caller]]` tables, each
     /// with the `name` in the certificate (DNS or URI), `scopes`, and maybe an `account_prefix` that
-    /// it is bound to and `on_behalf_of = true`.
+    /// it is bound to and `on_behalf_of = true`. It is read when the service starts.
     #[arg(long, value_name = "FILE")]
     pub callers: Option<PathBuf>,
 

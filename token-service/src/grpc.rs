@@ -12,6 +12,7 @@ pub mod convert;
 mod csv;
 mod door;
 mod events;
+mod expiry;
 pub mod fingerprint;
 mod list;
 pub mod page;
@@ -39,7 +40,7 @@ use crate::{
 use convert::{Ask, Terms};
 use ledger::{
     Account, AccountId, ChainKey, Command, Job, Mode, Outcome, Policy, Receipt, Rejection, Time,
-    TransactionId,
+    Transaction, TransactionId,
 };
 use proto::{catalog::Catalog, reason::Error, v1::ErrorReason};
 use std::sync::Arc;
@@ -67,6 +68,21 @@ type Asked<R> = (Arc<Caller>, R);
 fn asked<R>(mut request: Request<R>) -> Asked<R> {
     let caller = request.extensions_mut().remove::<Arc<Caller>>();
     (caller.unwrap_or_else(|| Arc::new(Caller::nobody())), request.into_inner())
+}
+
+/// What a caller may see of a transaction: what it did to accounts that it may not name is theirs.
+fn seen(caller: &Caller, transaction: &mut Transaction) {
+    transaction.entries.retain(|entry| caller.may_name(entry.account.as_str()));
+}
+
+/// The same of a receipt.
+fn seen_by(caller: &Caller, mut receipt: Receipt) -> Receipt {
+    if let Some(transaction) = &mut receipt.transaction
+        && !caller.may_name_all()
+    {
+        seen(caller, Arc::make_mut(transaction));
+    }
+    receipt
 }
 
 /// What a method gives back.
@@ -115,7 +131,7 @@ impl Api {
             Err(refused) if refused.reason == ErrorReason::ScopeMissing => return Err(refused),
             Err(refused) => Box::pin(self.replay(&request, &caller)).await?.ok_or(refused)?,
         };
-        Ok(request.answer(&receipt, &self.catalog))
+        Ok(request.answer(&seen_by(&caller, receipt), &self.catalog))
     }
 
     /// What the request did when it was first made: the catalog may have changed since, so that it

@@ -23,7 +23,7 @@ use crate::{
     grpc::status,
 };
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
-use jwks::Keys;
+use jwks::{Keys, Looked};
 use keyring::Keyring;
 use proto::reason::Error;
 use sha2::{Digest as _, Sha256};
@@ -31,7 +31,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use token::{Bearer, Refused};
+use token::{Bearer, Refused, UNKNOWN_KEY};
 
 /// Tokens that are known to be good at a time; beyond that all of them are looked at again.
 const KNOWN_MAX: usize = 4_096;
@@ -84,21 +84,25 @@ struct Known {
 
 impl Identity {
     /// By these credentials; off if there are none. Reads the key set once.
-    pub async fn new(credentials: Credentials, clock: Clock) -> Self {
+    ///
+    /// # Errors
+    /// If the key set is a file that can't be read.
+    pub async fn new(credentials: Credentials, clock: Clock) -> Result<Self, String> {
         let Credentials { secrets, keys, expected, callers } = credentials;
+        let keys = match keys {
+            None => None,
+            Some(source) => Some(Keys::open(source).await?),
+        };
         let tokens = (secrets.is_some() || keys.is_some()).then(|| Tokens {
             expected,
             secrets: Keyring::of_secrets(secrets.as_ref()),
-            keys: keys.map(Keys::new),
+            keys,
             known: Mutex::default(),
         });
-        if let Some(Tokens { keys: Some(keys), .. }) = &tokens {
-            keys.refresh().await;
-        }
-        match (&tokens, &callers) {
+        Ok(match (&tokens, &callers) {
             (None, None) => Self::Off(Arc::new(Caller::anonymous())),
             (Some(_) | None, _) => Self::On(Box::new(Checks { tokens, callers, clock })),
-        }
+        })
     }
 
     /// Keeps what it knows fresh, for as long as it is asked to.
@@ -137,17 +141,15 @@ impl Checks {
             return Err(refused("this service takes no tokens: use a certificate"));
         };
         let bearer = match (tokens.bearer(token), &tokens.keys) {
-            (Err(Refused::UnknownKey), Some(keys)) => {
-                keys.look_again().await;
-                if keys.current().is_none() {
-                    return Err(status::keys_away());
-                }
-                tokens.bearer(token)
-            }
+            (Err(Refused::UnknownKey), Some(keys)) => match keys.look_again().await {
+                // It isn't the caller's fault.
+                Looked { succeeded: false, .. } => return Err(status::keys_away()),
+                Looked { succeeded: true, .. } => tokens.bearer(token),
+            },
             (bearer, _) => bearer,
         };
         let bearer = bearer.map_err(|why| match why {
-            Refused::UnknownKey => refused("the token isn't signed with a key that is known here"),
+            Refused::UnknownKey => refused(UNKNOWN_KEY),
             Refused::Because(why) => refused(why),
         })?;
         bearer.holds(self.clock.now()).map_err(refused)?;
@@ -167,7 +169,7 @@ impl Checks {
 
 impl Tokens {
     fn bearer(&self, token: &str) -> Result<Bearer, Refused> {
-        let keys = self.keys.as_ref().and_then(Keys::current);
+        let keys = self.keys.as_ref().and_then(|keys| keys.looked().keys);
         let hash: [u8; 32] = Sha256::digest(token).into();
         let same = |a: &Option<Arc<Keyring>>| match (a, &keys) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),

@@ -9,12 +9,12 @@ mod pace;
 pub mod tls;
 
 use crate::{identity::PeerNames, limits::Limit};
-use futures::{Stream, StreamExt as _, stream::FuturesUnordered};
+use futures::Stream;
 use pace::Pace;
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -24,6 +24,7 @@ use tls::Tls;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::server::TlsStream;
@@ -44,9 +45,6 @@ pub struct Limits {
     pub receive_timeout: Duration,
 }
 
-/// Somebody who is shaking hands: a connection, if it comes to that.
-type Handshake = Pin<Box<dyn Future<Output = Option<Connection>> + Send>>;
-
 /// Accepts connections.
 pub struct Listener {
     listener: TcpListener,
@@ -54,21 +52,21 @@ pub struct Listener {
     limits: Limits,
     guests: Guests,
     pause: Option<Pin<Box<Sleep>>>,
-    /// No more than there may be connections.
-    handshakes: FuturesUnordered<Handshake>,
+    /// Those who are shaking hands, each a connection if it comes to that; no more than there may be.
+    handshakes: JoinSet<Option<Connection>>,
 }
 
 impl Listener {
     /// From this listener, speaking TLS if it is given.
     #[must_use]
     pub fn new(listener: TcpListener, tls: Option<Arc<Tls>>, limits: Limits) -> Self {
-        let (guests, handshakes) = (Guests::default(), FuturesUnordered::new());
+        let (guests, handshakes) = (Guests::default(), JoinSet::new());
         Self { listener, tls, limits, guests, pause: None, handshakes }
     }
 
     /// Lets somebody in, or has them shake hands first.
-    fn admit(&self, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
-        let place = self.guests.place(address.ip().to_canonical(), &self.limits);
+    fn admit(&mut self, stream: TcpStream, address: SocketAddr) -> Option<Connection> {
+        let place = self.guests.place(home(address.ip()), &self.limits);
         let place = place.map_err(Limit::bites).ok()?;
         // Small answers go out at once.
         stream.set_nodelay(true).ok()?;
@@ -77,7 +75,7 @@ impl Listener {
             let (stream, names) = (Either::Left(stream), PeerNames::default());
             return Some(Connection::new(stream, names, receive_timeout, place));
         };
-        self.handshakes.push(Box::pin(async move {
+        self.handshakes.spawn(async move {
             match timeout(receive_timeout, tls.accept(stream)).await {
                 Ok(Ok((stream, names))) => {
                     let stream = Either::Right(Box::new(stream));
@@ -92,7 +90,7 @@ impl Listener {
                     None
                 }
             }
-        }));
+        });
         None
     }
 }
@@ -102,10 +100,10 @@ impl Stream for Listener {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Poll::Ready(Some(shaken)) = self.handshakes.poll_next_unpin(context) {
+            if let Poll::Ready(Some(shaken)) = self.handshakes.poll_join_next(context) {
                 match shaken {
-                    Some(connection) => return Poll::Ready(Some(Ok(connection))),
-                    None => continue,
+                    Ok(Some(connection)) => return Poll::Ready(Some(Ok(connection))),
+                    Ok(None) | Err(_) => continue,
                 }
             }
             if let Some(pause) = &mut self.pause {
@@ -124,6 +122,14 @@ impl Stream for Listener {
                 }
             }
         }
+    }
+}
+
+/// Where somebody comes from. Of IPv6 whoever has one address has all of its /64.
+fn home(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => (address & Ipv6Addr::from_bits(!u128::from(u64::MAX))).into(),
     }
 }
 

@@ -50,6 +50,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to say so.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection's certificate is looked at when it is made, and load is spread then: so it is made anew
+/// now and then, when its calls are over.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
+
+/// How long they have for that.
+const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(300);
+
 /// How long streams, and tasks, that know that the service goes away have to end.
 const FAREWELL: Duration = Duration::from_millis(100);
 
@@ -76,6 +83,9 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// The file of the keys that tokens are signed with can't be used.
+    #[error("the key set of callers' tokens: {0}")]
+    KeySet(String),
     /// The address can't be listened on.
     #[error("can't listen on {address}: {cause}")]
     Listen {
@@ -98,8 +108,12 @@ pub struct Running {
     pub economy: String,
     /// Whether it speaks TLS.
     pub speaks_tls: bool,
-    /// Whether callers have to say who they are.
-    pub identifies_callers: bool,
+    /// Whether it wants a certificate of everybody.
+    pub wants_certificates: bool,
+    /// Whether callers may show tokens.
+    pub takes_tokens: bool,
+    /// Whether tokens are accepted that the executable makes.
+    pub makes_tokens: bool,
     api: Api,
     drain: CancellationToken,
     ending: CancellationToken,
@@ -129,7 +143,7 @@ pub async fn start_under(
 ) -> Result<Running, StartError> {
     let catalog = Arc::new(catalog);
     let tls = config.tls_files().map(Tls::open).transpose()?.map(Arc::new);
-    let identity = Arc::new(Identity::new(credentials(config)?, clock.clone()).await);
+    let identity = Arc::new(identity(config, clock.clone()).await?);
     let speaks_tls = tls.is_some();
     if config.is_reachable() && config.identifies_callers() && !speaks_tls {
         tracing::warn!(
@@ -208,6 +222,8 @@ pub async fn start_under(
         .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_connection_age(CONNECTION_AGE_MAX)
+        .max_connection_age_grace(CONNECTION_AGE_GRACE)
         .add_service(token)
         .add_service(admin)
         .add_service(health)
@@ -222,7 +238,9 @@ pub async fn start_under(
         address,
         economy,
         speaks_tls,
-        identifies_callers: config.identifies_callers(),
+        wants_certificates: config.tls_client_authority.is_some(),
+        takes_tokens: config.jwt_secrets.is_some() || config.jwks.is_some(),
+        makes_tokens: config.jwt_secrets.is_some(),
         api,
         drain,
         ending,
@@ -260,19 +278,20 @@ impl Running {
     }
 }
 
-/// What identifies callers.
-fn credentials(config: &Config) -> Result<Credentials, StartError> {
+/// How callers are identified.
+async fn identity(config: &Config, clock: Clock) -> Result<Identity, StartError> {
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
         let callers = text.and_then(|text| Callers::parse(&text));
         callers.map_err(|why| StartError::Callers { path: path.clone(), why })
     };
-    Ok(Credentials {
+    let credentials = Credentials {
         secrets: config.jwt_secrets.clone(),
         keys: config.jwks.clone(),
         expected: config.expected_tokens(),
         callers: config.callers.as_ref().map(read).transpose()?,
-    })
+    };
+    Identity::new(credentials, clock).await.map_err(StartError::KeySet)
 }
 
 /// Reflection in both of its versions: many clients speak the older one only.

@@ -2,6 +2,9 @@
 
 use crate::serve::Running;
 
+/// Who shows one.
+const BEARER: &str = " -H \"authorization: Bearer $TOKEN\"";
+
 /// How to get one where callers are identified by the secrets that they share with the service.
 const ASK_FOR_A_TOKEN: &str =
     "\n  TOKEN=$(token-service token --for me --scopes tokens:admin)   # or your issuer's";
@@ -11,10 +14,15 @@ const ASK_FOR_A_TOKEN: &str =
 pub fn text(running: &Running) -> String {
     let address = running.address;
     let economy = &running.economy;
-    let transport = if running.speaks_tls { "-cacert AUTHORITY.pem" } else { "-plaintext" };
-    let (bearer, ask) = match running.identifies_callers {
-        true => (" -H \"authorization: Bearer $TOKEN\"", ASK_FOR_A_TOKEN),
-        false => ("", ""),
+    let transport = match (running.speaks_tls, running.wants_certificates) {
+        (false, _) => "-plaintext",
+        (true, false) => "-cacert AUTHORITY.pem",
+        (true, true) => "-cacert AUTHORITY.pem -cert YOURS.pem -key YOURS.key",
+    };
+    let (bearer, ask) = match (running.takes_tokens, running.makes_tokens) {
+        (true, true) => (BEARER, ASK_FOR_A_TOKEN),
+        (true, false) => (BEARER, ""),
+        (false, _) => ("", ""),
     };
     let grpcurl = format!("grpcurl {transport}{bearer}");
     let call = format!("{grpcurl} -d '{{\"account_id\":\"alice\"");

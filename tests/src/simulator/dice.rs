@@ -3,8 +3,8 @@
 
 use ledger::{
     AccountId, Act, Benefit, BurnCriterion, CapPeriod, Charge, Command, Credit, Entitlement,
-    Extent, Fingerprint, FundingStep, GrantKind, Job, Mode, Money, Note, Policy, Purpose, SpendCap,
-    Status, Supersede, Time, TransactionId, Transfers, Work,
+    Extent, Fingerprint, FundingStep, GrantKind, Job, Mode, Money, Note, Policy, Purpose, Reach,
+    SpendCap, Status, Supersede, Time, TransactionId, Transfers, Work,
 };
 use std::collections::BTreeMap;
 
@@ -220,7 +220,7 @@ impl Dice {
         let (account, original) =
             self.recent(rng, account, |it| !matches!(it, Act::Reverse { .. }));
         let amount = if rng.bool() { None } else { Some(rng.i64(1..8)) };
-        (account, Act::Reverse { original, amount, spending_only: false })
+        (account, Act::Reverse { original, amount, reach: Reach::Everything })
     }
 
     fn clawback(&self, rng: &mut fastrand::Rng, account: AccountId) -> (AccountId, Act) {

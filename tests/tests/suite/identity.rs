@@ -4,7 +4,7 @@ use prost::Message as _;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 use proto::{
     client::{Client, Options},
-    v1,
+    v1::{self, token_service_client::TokenServiceClient},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -29,7 +29,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
@@ -170,6 +171,8 @@ fn judged(answer: &Result<Vec<u8>, Status>) -> &'static str {
     match answer.as_ref().map_err(Status::code) {
         Err(Code::Unauthenticated) => "U",
         Err(Code::PermissionDenied) => "P",
+        // Nobody's fault but ours.
+        Err(Code::Internal | Code::Unknown | Code::Unavailable | Code::Cancelled) => "?",
         // Anything else is between an admitted caller and the ledger.
         Ok(_) | Err(_) => "A",
     }
@@ -281,6 +284,9 @@ async fn tokens_are_accepted_by_their_key_s_own_algorithm_alone() {
 
     let crit = json!({"alg": "RS256", "kid": "rsa", "crit": ["b64"], "b64": true});
     let crit = issuer.sign(&crit, &good(&fine), Sign::Rsa);
+    let mut null = good(&fine);
+    null["account_prefix"] = Value::Null;
+    let null_prefix = issuer.sign(&json!({"alg": "RS256", "kid": "rsa"}), &null, Sign::Rsa);
     let whole = sign("RS256", Some("rsa"), &fine, Sign::Rsa);
     let mut parts: Vec<&str> = whole.split('.').collect();
     let other = sign("RS256", Some("rsa"), &json!({"sub": "mallory"}), Sign::Rsa);
@@ -307,6 +313,9 @@ async fn tokens_are_accepted_by_their_key_s_own_algorithm_alone() {
         (sign("RS256", Some("rsa"), &json!({"sub": "a b"}), Sign::Rsa), "`sub`"),
         (sign("RS256", Some("rsa"), &json!({"sub": "x".repeat(129)}), Sign::Rsa), "`sub`"),
         (sign("RS256", Some("rsa"), &json!({"account_prefix": ""}), Sign::Rsa), "account_prefix"),
+        (sign("RS256", Some("rsa"), &json!({"sub": "anonymous"}), Sign::Rsa), "`sub`"),
+        (sign("RS256", Some("rsa"), &json!({"sub": "token-service"}), Sign::Rsa), "`sub`"),
+        (null_prefix, "account_prefix"),
         (crit, "extensions"),
         (String::new(), ""),
         ("x".repeat(3_000), "JSON Web Token"),
@@ -387,6 +396,8 @@ async fn spending_is_undone_by_whoever_may_spend_and_the_rest_by_operators() {
     let channel = guarded.connect(&["nobody.internal"]).await;
     let token = |scope: &str| guarded.issuer.token(&json!({"scope": scope}));
     let (admin, debit) = (token("tokens:admin"), token("tokens:debit tokens:transfer"));
+    let bound = json!({"scope": "tokens:admin", "account_prefix": "ali"});
+    let bound = guarded.issuer.token(&bound);
     let ask = async |name: &str, request: Vec<u8>, token: &str| {
         call(&channel, &format!("token.v1.TokenService/{name}"), vec![request], Some(token)).await
     };
@@ -430,6 +441,9 @@ async fn spending_is_undone_by_whoever_may_spend_and_the_rest_by_operators() {
         (&debited, &debit, Ok(())),
         (&credited, &debit, Err(Code::PermissionDenied)),
         (&transferred, &debit, Err(Code::PermissionDenied)),
+        // It would take from bob.
+        (&transferred, &bound, Err(Code::PermissionDenied)),
+        (&credited, &bound, Ok(())),
         (&debited, &admin, Ok(())),
         (&credited, &admin, Ok(())),
         (&transferred, &admin, Ok(())),
@@ -438,6 +452,29 @@ async fn spending_is_undone_by_whoever_may_spend_and_the_rest_by_operators() {
         let answer = ask("Reverse", reverse(of, &key).encode_to_vec(), by).await;
         assert_eq!(code(answer), expected);
     }
+    // And it sees its own side of what others took part in.
+    for (token, sides) in [(&admin, 2), (&bound, 1)] {
+        let id = transferred.as_ref().expect("a transaction").transaction_id.clone();
+        let request = v1::GetTransactionRequest {
+            account_id: account_id(),
+            name: Some(v1::get_transaction_request::Name::TransactionId(id)),
+        };
+        let done =
+            ask("GetTransaction", request.encode_to_vec(), token).await.expect("it is there");
+        let done = v1::GetTransactionResponse::decode(&*done).expect("an answer").transaction;
+        assert_eq!(done.expect("a transaction").entries.len(), sides);
+    }
+    let withdrawal = v1::DebitRequest {
+        account_id: account_id(),
+        idempotency_key: "withdrawal".into(),
+        amount,
+        purpose: v1::DebitPurpose::Withdrawal.into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        code(ask("Debit", withdrawal.encode_to_vec(), &debit).await),
+        Err(Code::PermissionDenied)
+    );
     let command = v1::batch_command::Command::Reverse(reverse(&credited, "in-a-batch"));
     let batch = v1::BatchRequest {
         commands: vec![v1::BatchCommand { command: Some(command) }],
@@ -529,4 +566,31 @@ async fn whoever_shakes_no_hands_or_then_says_nothing_is_sent_away() {
     // What it says of itself, then the end.
     let ended = timeout(rest(), greeted.read_to_end(&mut Vec::new())).await;
     drop(ended.expect("gone in time"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_good_ends_with_its_time_and_so_do_its_streams() {
+    let guarded = Guarded::start().await;
+    let channel = guarded.connect(&["nobody.internal"]).await;
+    // Clocks may be half a minute apart.
+    let token = guarded.issuer.token(&json!({"exp": now() - 27}));
+    assert_eq!(ask(&channel, &token).await, Ok(()));
+    let mut client = TokenServiceClient::with_interceptor(channel.clone(), {
+        let bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse().expect("a header");
+        move |mut request: Request<()>| {
+            request.metadata_mut().insert("authorization", bearer.clone());
+            Ok(request)
+        }
+    });
+    let events = client.watch_events(v1::WatchEventsRequest::default()).await.expect("a stream");
+    let mut events = events.into_inner();
+    let ended = timeout(GONE, async {
+        loop {
+            if let Err(status) = events.message().await {
+                return status.code();
+            }
+        }
+    });
+    assert_eq!(ended.await.expect("it ends"), Code::Unauthenticated);
+    assert_eq!(ask(&channel, &token).await, Err("the token has expired".to_owned()));
 }

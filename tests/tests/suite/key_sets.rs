@@ -9,10 +9,11 @@ use tests::{
     process::{Home, Process},
     raw_call::call,
 };
-use tonic::Code;
+use tokio::task::JoinSet;
+use tonic::{Code, transport::Channel};
 
 /// Tokens that name keys that there aren't.
-const STRANGERS: usize = 200;
+const STRANGERS: usize = 100;
 
 async fn start(home: &Home, jwks: &str) -> Process {
     home.start(&[
@@ -28,10 +29,13 @@ async fn start(home: &Home, jwks: &str) -> Process {
 /// What a caller with a token by this key is told; an unknown account is what a good one is told.
 async fn told(process: &Process, issuer: &Issuer, kid: &str) -> Code {
     let token = issuer.sign(&json!({"alg": "EdDSA", "kid": kid}), &good(&json!({})), Sign::Ed);
+    told_with(&process.channel().await, &token).await
+}
+
+async fn told_with(channel: &Channel, token: &str) -> Code {
     let request = v1::GetBalanceRequest { account_id: "nobody".into(), ..Default::default() };
     let method = "token.v1.TokenService/GetBalance";
-    let request = vec![request.encode_to_vec()];
-    let answer = call(&process.channel().await, method, request, Some(&token)).await;
+    let answer = call(channel, method, vec![request.encode_to_vec()], Some(token)).await;
     answer.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
@@ -67,15 +71,28 @@ async fn a_key_set_behind_a_url_may_come_late_and_is_not_asked_for_by_strangers(
     };
     tokio::time::timeout(std::time::Duration::from_secs(30), known).await.expect("it is found");
 
-    // A set that can't be read, or is none, takes nothing away.
-    for answer in [None, Some("{\"keys\":[]}".to_owned()), Some("sorry".to_owned())] {
+    // Strangers don't make us ask again and again, and wait for what they ask for.
+    let asked = server.asked();
+    let mut strangers = JoinSet::new();
+    let channel = process.channel().await;
+    for attempt in 0..STRANGERS {
+        let header = json!({"alg": "EdDSA", "kid": format!("unknown-{attempt}")});
+        let token = stranger.sign(&header, &good(&json!({})), Sign::Ed);
+        let channel = channel.clone();
+        strangers.spawn(async move { told_with(&channel, &token).await });
+    }
+    let codes = strangers.join_all().await;
+    assert!(codes.iter().all(|code| *code == Code::Unauthenticated), "{codes:?}");
+    assert!(server.asked() - asked <= 3, "strangers made us ask {} times", server.asked() - asked);
+
+    // What can't be read takes nothing away, and isn't a caller's fault.
+    for answer in [None, Some("sorry".to_owned())] {
         server.answer(answer);
-        let asked = server.asked();
-        for attempt in 0..STRANGERS {
-            let code = told(&process, &stranger, &format!("unknown-{attempt}")).await;
-            assert_eq!(code, Code::Unauthenticated);
-        }
-        assert!(server.asked() - asked <= 3, "strangers make us ask {} times", server.asked());
+        assert_eq!(told(&process, &stranger, "unknown").await, Code::Unavailable);
         assert_eq!(told(&process, &issuer, "ed").await, Code::NotFound);
     }
+    // Whoever takes all keys back means it.
+    server.answer(Some("{\"keys\":[]}".to_owned()));
+    assert_eq!(told(&process, &stranger, "unknown").await, Code::Unauthenticated);
+    assert_eq!(told(&process, &issuer, "ed").await, Code::Unauthenticated);
 }

@@ -57,7 +57,7 @@ async fn a_collector_is_told_which_limits_were_reached() {
 
     let home = Home::sqlite();
     let otlp = format!("--otlp-endpoint={endpoint}");
-    let settings = ["--connections-max=1", "--receive-timeout-ms=300", &otlp];
+    let settings = ["--connections-max=1", "--receive-timeout-ms=3000", &otlp];
     let process = home.start(&settings).await;
     let mut silent = Raw::connect(&process.address).await;
     for _ in 0..3 {

@@ -9,6 +9,7 @@ use tests::{
     process::{Home, Process, run},
     raw_call::call,
 };
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 /// Begins every secret of these tests.
 const CANARY: &str = "canary";
@@ -81,6 +82,13 @@ async fn no_secret_is_in_the_log_of_a_service_that_logs_everything() {
     arguments.extend(tls.iter().map(String::as_str));
     let file = fs::OpenOptions::new().append(true).open(&log).expect("the file");
     let process = Process::start_logging(home.url(), home.folder(), &arguments, file).await;
+    let tls = ClientTlsConfig::new()
+        .domain_name("localhost")
+        .ca_certificate(Certificate::from_pem(authority.certificate()));
+    let endpoint = Endpoint::from_shared(format!("https://{}", process.address));
+    let endpoint = endpoint.expect("an address").tls_config(tls).expect("a certificate");
+    let channel = endpoint.connect().await.expect("a handshake");
+    assert!(call(&channel, method, vec![request.encode_to_vec()], Some(&by_rsa)).await.is_ok());
     assert_eq!(process.terminate().await, Some(0));
     let key = fs::read_to_string(key).expect("a key");
     shown.extend(key.lines().filter(|line| line.len() > 40).map(str::to_owned));

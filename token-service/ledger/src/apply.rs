@@ -171,8 +171,8 @@ impl Book<'_> {
             Act::Debit { charge, extent, purpose } => {
                 self.debit(command, charge, *extent, *purpose)
             }
-            Act::Reverse { original, amount, spending_only } => {
-                self.reverse(command, *original, *amount, *spending_only)
+            Act::Reverse { original, amount, reach } => {
+                self.reverse(command, *original, *amount, *reach)
             }
             Act::Transfer { amount, to } => self.transfer(command, *amount, to),
             Act::CreateHold { charge, lasts_micros } => {

@@ -95,6 +95,17 @@ pub enum Work {
     Charge,
 }
 
+/// What a caller may reverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// What was spent: debits and captures.
+    Spending,
+    /// Whatever touches this account alone.
+    Account,
+    /// Transfers too, whose receivers give tokens back.
+    Everything,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -115,8 +126,8 @@ pub enum Act {
         original: TransactionId,
         /// Tokens to mirror, > 0; `None`: all that is left.
         amount: Option<Tokens>,
-        /// Whether it may be of spending alone: debits, captures, withdrawals.
-        spending_only: bool,
+        /// What the caller may reverse.
+        reach: Reach,
     },
     /// Tokens to another account.
     Transfer {

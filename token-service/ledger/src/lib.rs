@@ -43,7 +43,7 @@ pub use account::{Account, Balance, Body, CapPeriod, Settings, SpendCap, Spendin
 pub use apply::{Applied, Job, Mode, Outcome, Receipt, apply};
 pub use audit::{Filed, Finding, FindingCode, Refold};
 pub use chain::{ChainKey, Link};
-pub use command::{Act, Charge, Command, Credit, Extent, Purpose, Supersede, Work};
+pub use command::{Act, Charge, Command, Credit, Extent, Purpose, Reach, Supersede, Work};
 pub use effects::{Broken, Effects};
 pub use entitlement::{Benefit, Entitled, Entitlement};
 pub use footprint::{Footprint, footprint};

@@ -127,8 +127,8 @@ pub enum Rejection {
         /// The type.
         kind: TransactionType,
     },
-    /// The caller may reverse spending only.
-    NotSpending {
+    /// The caller may not reverse that.
+    OutOfReach {
         /// What it is instead.
         kind: TransactionType,
     },

@@ -7,13 +7,14 @@
 use super::{
     Api, Asked,
     convert::{Fields, event},
+    expiry::while_it_holds,
     status,
 };
 use crate::{
     committer::{Failure, Watch},
     store::Position,
 };
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
 use ledger::{AccountId, EntryId};
 use proto::{reason::Error, v1};
 use std::{collections::VecDeque, pin::Pin};
@@ -83,7 +84,7 @@ impl Api {
             let event = follower.next().await.map_err(Status::from)?;
             Ok(Some((event, follower)))
         });
-        Ok(events.boxed())
+        Ok(while_it_holds(events, &caller, self.clock.now()))
     }
 }
 

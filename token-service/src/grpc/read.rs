@@ -3,7 +3,7 @@
 use super::{
     Api, Asked,
     convert::{account, query, wire},
-    status,
+    seen, status,
 };
 use ledger::{AccountId, Balance};
 use proto::{reason::Error, v1};
@@ -80,9 +80,10 @@ impl Api {
     ) -> Result<v1::GetTransactionResponse, Error> {
         let named = query::transaction(&request, self.terms(&caller))?;
         let found = self.store.transaction(&named.name).await;
-        let found = found.map_err(|error| status::unread(&error))?.ok_or_else(|| {
+        let mut found = found.map_err(|error| status::unread(&error))?.ok_or_else(|| {
             status::transaction_not_found(&named.name.0, named.named_by, &named.text)
         })?;
+        seen(&caller, &mut found);
         Ok(v1::GetTransactionResponse { transaction: Some(wire::transaction(&found)) })
     }
 

@@ -115,11 +115,11 @@ fn explain(rejection: &Rejection, method: &str, now: Time) -> (Error, &'static s
                 .with("type", kind.as_str()),
             "Reverse a debit, capture, withdrawal, credit or transfer.",
         ),
-        Rejection::NotSpending { kind } => (
+        Rejection::OutOfReach { kind } => (
             denied(format!("the caller may not reverse a {}", kind.as_str()))
                 .with("scope", Scope::Admin)
                 .with("type", kind.as_str()),
-            "Use a credential with the scope tokens:admin.",
+            "Use a credential with the scope tokens:admin, of a transfer one that isn't bound.",
         ),
         Rejection::AlreadyReversed { transaction } => (
             blocked(
@@ -331,9 +331,9 @@ pub fn account_denied(caller: &Caller, field: &str, what: &str) -> Error {
 
 /// The caller isn't trusted to say for whom it acts.
 #[must_use]
-pub fn on_behalf_of_denied(caller: &Caller) -> Error {
+pub fn on_behalf_of_denied(caller: &Caller, field: &str) -> Error {
     denied(format!("{} may not act on behalf of others", caller.name()))
-        .with("field", "on_behalf_of")
+        .with("field", field)
         .with("next_step", "Leave on_behalf_of out, or use a credential that is trusted with it.")
 }
 

@@ -4,9 +4,10 @@ use super::{
     Api, Asked, Reply, asked,
     convert::{Batch, Quote, catalog},
     events::Events,
-    reply,
+    reply, seen_by,
     watch::Balances,
 };
+use ledger::Outcome;
 use proto::{
     reason::Error,
     v1::{self, token_service_server::TokenService},
@@ -185,6 +186,8 @@ impl Api {
     ) -> Result<v1::BatchResponse, Error> {
         let batch = Batch::read(&request, self.terms(&caller))?;
         let outcomes = self.submit(batch.job()).await?;
+        let seen = |outcome: Outcome| outcome.map(|receipt| seen_by(&caller, receipt));
+        let outcomes = outcomes.into_iter().map(seen).collect();
         batch.answer(outcomes, &self.catalog, self.clock.now())
     }
 

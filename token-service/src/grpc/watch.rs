@@ -4,10 +4,11 @@
 use super::{
     Api, Asked,
     convert::{account, query, wire},
+    expiry::while_it_holds,
     status,
 };
 use crate::committer::{Failure, Watch};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
 use ledger::{AccountId, Balance, Time};
 use proto::{reason::Error, v1};
 use std::{pin::Pin, time::Duration};
@@ -42,7 +43,7 @@ impl Api {
             let state = follower.next().await.map_err(Status::from)?;
             Ok(Some((state, follower)))
         });
-        Ok(states.boxed())
+        Ok(while_it_holds(states, &caller, self.clock.now()))
     }
 }
 

@@ -1,6 +1,12 @@
 //! Who asks, and what they may.
 
+use ledger::Time;
 use std::fmt;
+
+/// Actors that no credential makes.
+const RESERVED: [&str; 3] = ["token-service", ANONYMOUS, NOBODY];
+const ANONYMOUS: &str = "anonymous";
+const NOBODY: &str = "nobody";
 
 /// What a caller may do: the scopes of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,36 +68,40 @@ pub struct Caller {
     scopes: Vec<Scope>,
     accounts: Accounts,
     on_behalf_of: bool,
+    /// When its credential ends, if it does by itself.
+    until: Option<Time>,
 }
 
 impl Caller {
     /// The longest name of one.
     pub const NAME_CHARS_MAX: usize = 128;
 
-    /// Whether a caller may be called so: visible ASCII, not too long.
+    /// Whether a caller may be called so: visible ASCII, not too long, and not what we call
+    /// ourselves and those whom we don't know.
     #[must_use]
     pub fn is_name(name: &str) -> bool {
         let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
-        (1..=Self::NAME_CHARS_MAX).contains(&name.len()) && visible
+        let ours = RESERVED.contains(&name) || name.starts_with("sys/");
+        (1..=Self::NAME_CHARS_MAX).contains(&name.len()) && visible && !ours
     }
 
     /// Somebody of this name, who may do nothing yet.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let name = name.to_owned();
-        Self { name, scopes: Vec::new(), accounts: Accounts::All, on_behalf_of: false }
+        Self { name, scopes: Vec::new(), accounts: Accounts::All, on_behalf_of: false, until: None }
     }
 
     /// Whoever asks where nobody is identified: everything is allowed.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { on_behalf_of: true, ..Self::new("anonymous").with_scopes([Scope::Admin]) }
+        Self { on_behalf_of: true, ..Self::new(ANONYMOUS).with_scopes([Scope::Admin]) }
     }
 
     /// Whoever came in by no door of ours: nothing is allowed.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { accounts: Accounts::None, ..Self::new("nobody") }
+        Self { accounts: Accounts::None, ..Self::new(NOBODY) }
     }
 
     /// With these scopes.
@@ -110,6 +120,18 @@ impl Caller {
     #[must_use]
     pub fn with_on_behalf_of(self, on_behalf_of: bool) -> Self {
         Self { on_behalf_of, ..self }
+    }
+
+    /// Whose credential ends then.
+    #[must_use]
+    pub fn with_until(self, until: Time) -> Self {
+        Self { until: Some(until), ..self }
+    }
+
+    /// When its credential ends, if it does by itself.
+    #[must_use]
+    pub fn until(&self) -> Option<Time> {
+        self.until
     }
 
     /// Its name: the actor of its transactions.

@@ -45,7 +45,8 @@ const ADMIN_SERVICE: &str = "token.v1.AdminService";
 pub const METHODS: &[(&str, &str, Access)] = &[
     (TOKEN_SERVICE, "Credit", CREDIT),
     (TOKEN_SERVICE, "Debit", DEBIT),
-    // Of spending; of anything else tokens:admin: the ledger tells them apart.
+    // Of spending; of anything else tokens:admin: the ledger tells them apart. So does a Debit for a
+    // withdrawal.
     (TOKEN_SERVICE, "Reverse", DEBIT),
     (TOKEN_SERVICE, "Transfer", TRANSFER),
     (TOKEN_SERVICE, "CreateHold", DEBIT),
@@ -67,6 +68,7 @@ pub const METHODS: &[(&str, &str, Access)] = &[
     (TOKEN_SERVICE, "ListGrants", READ),
     (TOKEN_SERVICE, "ListHolds", READ),
     (TOKEN_SERVICE, "GetUsage", READ),
+    // Of all accounts too: whoever isn't bound follows the whole ledger.
     (TOKEN_SERVICE, "WatchEvents", READ),
     (ADMIN_SERVICE, "GetAccount", ADMIN),
     (ADMIN_SERVICE, "ListAccounts", ADMIN),

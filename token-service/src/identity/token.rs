@@ -2,9 +2,9 @@
 
 use super::{Caller, Scope, crypto, keyring::Keyring};
 use crate::config::NamedSecret;
-use jsonwebtoken::{EncodingKey, Header, Validation, errors::ErrorKind};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation, errors::ErrorKind};
 use ledger::Time;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Number, json};
 use std::{sync::Arc, time::Duration};
 
@@ -34,11 +34,16 @@ struct Claims {
     scope: Names,
     #[serde(default)]
     scp: Names,
-    /// Bound to accounts whose id begins so.
-    account_prefix: Option<String>,
+    /// Bound to accounts whose id begins so. `null` is no prefix, and not none either: refused.
+    #[serde(default, deserialize_with = "given")]
+    account_prefix: Option<Option<String>>,
     /// Trusted to say for whom it acts.
     #[serde(default)]
     on_behalf_of: bool,
+}
+
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 fn never() -> Number {
@@ -76,6 +81,9 @@ pub(super) struct Bearer {
     until: Time,
 }
 
+/// Nobody whom we know has signed it.
+pub(super) const UNKNOWN_KEY: &str = "the token isn't signed with a key that is known here";
+
 /// Why a token proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
@@ -94,7 +102,10 @@ impl Bearer {
         if header.crit.is_some() {
             return Err(Refused::Because("the token asks for extensions that aren't known here"));
         }
-        let mut refused = Refused::UnknownKey;
+        let mut refused = match header.alg {
+            Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => Refused::UnknownKey,
+            _ => Refused::Because(UNKNOWN_KEY),
+        };
         for key in keys.matching(&header) {
             let mut rules = Validation::new(key.algorithm);
             rules.set_issuer(&[&expected.issuer]);
@@ -118,10 +129,12 @@ impl Bearer {
         let caller = Caller::new(name)
             .with_scopes(claims.scope.scopes().into_iter().chain(claims.scp.scopes()))
             .with_on_behalf_of(claims.on_behalf_of);
-        let caller = match claims.account_prefix.as_deref() {
+        let caller = match claims.account_prefix.as_ref().map(Option::as_deref) {
             None => caller,
-            Some("") => return Err("the token's `account_prefix` is empty; leave it out"),
-            Some(prefix) => caller.with_prefix(prefix),
+            Some(None | Some("")) => {
+                return Err("the token's `account_prefix` is empty; leave it out");
+            }
+            Some(Some(prefix)) => caller.with_prefix(prefix),
         };
         let no_time = "the token's `exp` and `nbf` must be seconds since 1970";
         let until = time(&claims.exp).ok_or(no_time)?.after_micros(micros(LEEWAY));
@@ -129,7 +142,7 @@ impl Bearer {
             None => Time(0),
             Some(from) => time(from).ok_or(no_time)?.after_micros(-micros(LEEWAY)),
         };
-        Ok(Self { caller: Arc::new(caller), from, until })
+        Ok(Self { caller: Arc::new(caller.with_until(until)), from, until })
     }
 
     /// Whether it holds at this time.

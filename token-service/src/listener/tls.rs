@@ -6,7 +6,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 use std::{
     error::Error,
@@ -95,10 +95,12 @@ impl Tls {
 
     /// Looks at the files again, for as long as it is asked to. What can't be used is told in the
     /// log; what was read before stays.
-    pub async fn keep_fresh(&self) {
+    pub async fn keep_fresh(self: Arc<Self>) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            if let Err(error) = self.refresh() {
+            let tls = Arc::clone(&self);
+            let refreshed = tokio::task::spawn_blocking(move || tls.refresh()).await;
+            if let Ok(Err(error)) = refreshed {
                 tracing::warn!("the files of TLS have changed and can't be used: {error}");
             }
         }
@@ -143,6 +145,11 @@ impl Files {
         };
         let mut config = config.with_single_cert(chain, key).map_err(wrong)?;
         config.alpn_protocols = vec![HTTP2.to_vec()];
+        if self.client_authority.is_some() {
+            // A session that is resumed shows no certificate again: it might have expired meanwhile.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     transfer::fee_split,
 };
 use crate::{
-    command::Command,
+    command::{Command, Reach},
     grant::Draw,
     id::{AccountId, System, TransactionId},
     rejection::Rejection,
@@ -23,7 +23,7 @@ impl Book<'_> {
         command: &Command,
         original: TransactionId,
         amount: Option<Tokens>,
-        spending_only: bool,
+        reach: Reach,
     ) -> Result<Receipt, Stop> {
         self.state.existing(&command.account)?;
         let name = (command.account.clone(), original);
@@ -50,8 +50,13 @@ impl Book<'_> {
                 return Err(Rejection::NotReversible { kind: original.kind }.into());
             }
         };
-        if spending_only && !matches!(mirror, Mirror::Spending(_)) {
-            return Err(Rejection::NotSpending { kind: original.kind }.into());
+        let reached = match reach {
+            Reach::Everything => true,
+            Reach::Account => !matches!(mirror, Mirror::Transfer),
+            Reach::Spending => matches!(mirror, Mirror::Spending(System::Usage)),
+        };
+        if !reached {
+            return Err(Rejection::OutOfReach { kind: original.kind }.into());
         }
         let so_far = self.state.reversal(&name)?;
         let clawed = match mirror {

@@ -9,7 +9,7 @@ use crate::{
     grpc::status,
     identity::{Caller, Scope, method::Access},
 };
-use ledger::{AMOUNT_MAX, AccountId, Note, Time, Tokens};
+use ledger::{AMOUNT_MAX, AccountId, Note, Reach, Time, Tokens};
 use proto::{
     catalog::Catalog,
     reason::{Error, Violation},
@@ -149,10 +149,15 @@ impl<'a> Fields<'a> {
         self.deny(|caller| status::scope_missing(caller, access))
     }
 
-    /// Whether the caller may do everything.
+    /// What the caller may reverse: spending is undone by whoever may spend, everything else by
+    /// operators; what another account gives back by those who may name it.
     #[must_use]
-    pub fn is_operator(&self) -> bool {
-        self.caller.may(Scope::Admin)
+    pub fn reach(&self) -> Reach {
+        match (self.caller.may(Scope::Admin), self.caller.may_name_all()) {
+            (false, _) => Reach::Spending,
+            (true, false) => Reach::Account,
+            (true, true) => Reach::Everything,
+        }
     }
 
     /// Whether the caller may leave out `field`, and so ask about all accounts at once.
@@ -160,12 +165,18 @@ impl<'a> Fields<'a> {
         if self.caller.may_name_all() {
             return Some(());
         }
-        self.deny(|caller| status::account_denied(caller, field, "all accounts"))
+        let field = self.named(field);
+        self.deny(|caller| status::account_denied(caller, &field, "all accounts"))
+    }
+
+    /// A field's path in the whole request.
+    fn named(&self, field: &str) -> String {
+        format!("{}{field}", self.prefix)
     }
 
     /// Notes that a field isn't as it must be.
     pub fn fail<T>(&mut self, field: &str, description: impl Into<String>) -> Option<T> {
-        let field = format!("{}{field}", self.prefix);
+        let field = self.named(field);
         self.violations.push(Violation { field, description: description.into() });
         None
     }
@@ -180,8 +191,9 @@ impl<'a> Fields<'a> {
         self.visible(field, id, 1, ACCOUNT_ID_CHARS_MAX)?;
         self.check(!id.starts_with(OURS), field, "ids that begin with sys/ are our own")?;
         if !self.caller.may_name(id) {
+            let named = self.named(field);
             return self
-                .deny(|caller| status::account_denied(caller, field, &format!("account {id}")));
+                .deny(|caller| status::account_denied(caller, &named, &format!("account {id}")));
         }
         Some(AccountId::new(id))
     }
@@ -191,7 +203,8 @@ impl<'a> Fields<'a> {
         let prefix = self.visible(field, prefix, 0, ACCOUNT_ID_CHARS_MAX)?;
         if !self.caller.may_name(&prefix) {
             let what = format!("all accounts that begin with \"{prefix}\"");
-            return self.deny(|caller| status::account_denied(caller, field, &what));
+            let named = self.named(field);
+            return self.deny(|caller| status::account_denied(caller, &named, &what));
         }
         Some(prefix)
     }
@@ -267,7 +280,8 @@ impl<'a> Fields<'a> {
         let reference = self.text("reference", common.reference, TEXT_CHARS_MAX);
         let on_behalf_of = self.visible("on_behalf_of", common.on_behalf_of, 0, NAME_CHARS_MAX);
         if !common.on_behalf_of.is_empty() && !self.caller.may_act_for_others() {
-            return self.deny(status::on_behalf_of_denied);
+            let named = self.named("on_behalf_of");
+            return self.deny(|caller| status::on_behalf_of_denied(caller, &named));
         }
         let metadata = self.metadata(common.metadata);
         Some(Note {

@@ -1,9 +1,12 @@
 //! Tokens in, out, back and over to another account.
 
 use super::{Ask, flat, method};
-use crate::grpc::convert::{
-    fields::{Common, Fields},
-    wire::{self, Done},
+use crate::{
+    grpc::convert::{
+        fields::{Common, Fields},
+        wire::{self, Done},
+    },
+    identity::method,
 };
 use ledger::{AMOUNT_MAX, Act, Credit, Extent, GrantKind, Purpose, Receipt, Supersede};
 use proto::{catalog::Catalog, v1};
@@ -68,6 +71,8 @@ impl Ask for v1::DebitRequest {
             Err(_) => fields.fail("purpose", "give usage or withdrawal"),
         };
         if purpose == Some(Purpose::Withdrawal) {
+            // What leaves for money isn't spending.
+            fields.may(method::ADMIN)?;
             let exact = extent != Some(Extent::UpTo);
             fields.check(exact, "mode", "leave it out: a withdrawal is exact");
             fields.check(self.action.is_empty(), "action", "give an amount: it is a withdrawal");
@@ -88,9 +93,8 @@ impl Ask for v1::ReverseRequest {
     fn act(&self, fields: &mut Fields<'_>) -> Option<Act> {
         let original = fields.id("transaction_id", &self.transaction_id);
         let amount = self.amount.map(|amount| fields.amount("amount", amount));
-        // Spending is undone by whoever may spend, everything else by operators.
-        let spending_only = !fields.is_operator();
-        Some(Act::Reverse { original: original?, amount: flat(amount)?, spending_only })
+        let reach = fields.reach();
+        Some(Act::Reverse { original: original?, amount: flat(amount)?, reach })
     }
 
     fn answer(&self, receipt: &Receipt, _: &Catalog) -> v1::ReverseResponse {
