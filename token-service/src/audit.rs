@@ -15,7 +15,7 @@ use crate::{
     store::{Store, StoreError, snapshot::Snapshot},
 };
 use cursor::Reading;
-use ledger::{AccountId, ChainKey, Finding, Policy};
+use ledger::{AccountId, ChainKey, Finding, FindingCode, Policy};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -162,7 +162,14 @@ impl Verification {
         while self.done
             && let Some(ended) = self.tasks.join_next().await
         {
-            ended.map_err(|why| AuditError::Bug(why.to_string()))??;
+            match ended.map_err(|why| AuditError::Bug(why.to_string()))? {
+                // Not even the key of a row: nobody writes such rows but whoever edits them.
+                Err(AuditError::Store(StoreError::Broken(why))) => {
+                    let words = format!("a row that can't be read ends the verification: {why}");
+                    findings.push(Finding::new(FindingCode::RowUnreadable, words));
+                }
+                ended => ended?,
+            }
         }
         self.report_at = Instant::now() + REPORT_INTERVAL;
         Ok(Some(Report {

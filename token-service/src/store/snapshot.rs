@@ -64,7 +64,7 @@ pub struct Key {
     pub columns: &'static str,
     /// The columns, as the answer names them.
     pub names: &'static [&'static str],
-    /// What comes before every row.
+    /// Before it there is no row.
     pub start: fn() -> After,
 }
 
@@ -250,10 +250,12 @@ impl Snapshot {
 
     fn page_sql(&self, select: &Select, after: &After) -> String {
         let columns = select.key.columns;
+        // Nothing comes before the start, but a row may be just there.
+        let behind = if *after == (select.key.start)() { ">=" } else { ">" };
         let (condition, next) = match after {
-            After::Text(_) | After::Number(_) => (format!("{columns} > $1"), 2),
+            After::Text(_) | After::Number(_) => (format!("{columns} {behind} $1"), 2),
             After::Numbered(..) | After::Named(..) | After::Ordered(..) => {
-                (format!("({columns}) > ($1, $2)"), 3)
+                (format!("({columns}) {behind} ($1, $2)"), 3)
             }
         };
         let only = select.only.as_ref();
