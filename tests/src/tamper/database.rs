@@ -163,16 +163,15 @@ impl Tampered {
         found
     }
 
-    /// The whole ledger as text, for other programs.
+    /// The whole ledger as text, for other programs; `None` if it can't be written any more.
     ///
     /// # Panics
-    /// If it can't be read.
-    pub async fn exported(&self) -> Vec<u8> {
+    /// If the database can't be opened.
+    pub async fn exported(&self) -> Option<Vec<u8>> {
         let store = self.store().await;
         let mut snapshot = Snapshot::of(&store).await.expect("the database can be read");
         let mut text = Vec::new();
-        export(&mut snapshot, &mut text).await.expect("it can be written");
-        text
+        export(&mut snapshot, &mut text).await.ok().map(|()| text)
     }
 
     /// The key file, which other programs need.

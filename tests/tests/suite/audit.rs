@@ -8,7 +8,13 @@ use proto::{
         admin_service_client::AdminServiceClient, token_service_client::TokenServiceClient,
     },
 };
-use std::{collections::BTreeMap, path::Path, process::Output, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+    time::Instant,
+};
+use tempfile::NamedTempFile;
 use tests::{
     process::{Home, Process, run},
     tamper::Tampered,
@@ -20,6 +26,12 @@ use tonic::{Code, Status, transport::Channel};
 
 /// Tamperings per database.
 const TAMPERINGS: usize = 1_000;
+
+/// Of so many tamperings one is looked for by the other program too: it takes a second for each.
+const OFFLINE_EVERY: usize = 20;
+
+/// What was done to the ledger before anybody tampered with it.
+const UNTOUCHED: &str = "nothing";
 
 /// The seed of the ledgers and of what is done to them.
 const SEED: u64 = 41;
@@ -37,6 +49,8 @@ async fn a_thousand_tamperings_with_a_server_are_found() {
 async fn every_tampering_is_found(on: On) {
     let ledger = Tampered::make(SEED, on).await;
     assert_eq!(ledger.verify(whole(&ledger)).await, [], "nobody has tampered with it yet");
+    let mut offline = Offline::default();
+    offline.keep(UNTOUCHED, ledger.exported().await);
     let began = Instant::now();
     let (mut done, mut missed) = (0, Vec::new());
     let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -46,16 +60,20 @@ async fn every_tampering_is_found(on: On) {
         }
         if ledger.tamper(&tampering).await {
             done += 1;
+            if done % OFFLINE_EVERY == 0 {
+                offline.keep(&tampering.what, ledger.exported().await);
+            }
             let found = ledger.verify(Scope::default()).await;
             found.iter().for_each(|it| *codes.entry(it.code.as_str()).or_default() += 1);
             if found.is_empty() {
-                missed.push(tampering.what);
+                missed.push(tampering.what.clone());
             }
         }
         ledger.undo().await;
     }
     println!("{done} tamperings in {:?}, found {codes:?}", began.elapsed());
     assert!(missed.is_empty(), "seed {SEED}: not found: {missed:#?}");
+    assert_eq!(offline.accepted(ledger.key_file()), [UNTOUCHED], "the other program agrees");
 
     for tampering in [ledger.set_back(), ledger.account_set_back("eve")] {
         assert!(ledger.tamper(&tampering).await, "{}", tampering.what);
@@ -65,6 +83,38 @@ async fn every_tampering_is_found(on: On) {
         ledger.undo().await;
     }
     assert_eq!(ledger.verify(whole(&ledger)).await, [], "it is what it was");
+}
+
+/// Exports, each with what was done to the ledger, for the program that shares no code with ours.
+#[derive(Default)]
+struct Offline {
+    exports: Vec<(String, NamedTempFile)>,
+}
+
+impl Offline {
+    fn keep(&mut self, what: &str, export: Option<Vec<u8>>) {
+        // What can't be written is noticed.
+        let Some(export) = export else { return };
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), export).expect("written");
+        self.exports.push((what.to_owned(), file));
+    }
+
+    /// What was done to those in which it finds nothing.
+    fn accepted(&self, keys: &Path) -> Vec<&str> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/verify_ledger.py");
+        let files = self.exports.iter().map(|(_, file)| file.path());
+        let mut verify = Command::new("python3");
+        verify.arg(script).arg("--key-file").arg(keys).args(files);
+        let output = verify.output().expect("python3 is there");
+        assert_ne!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).expect("text");
+        let fine = |file: &NamedTempFile| {
+            let line = format!("{}: ok", file.path().display());
+            said.lines().any(|it| it == line)
+        };
+        self.exports.iter().filter(|(_, file)| fine(file)).map(|(what, _)| what.as_str()).collect()
+    }
 }
 
 /// All of it, against its checkpoint.
