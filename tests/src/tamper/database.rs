@@ -182,7 +182,6 @@ impl Tampered {
     }
 
     /// Tamperings by chance, always the same of one seed.
-    #[must_use]
     pub fn tamperings(&self, seed: u64) -> impl Iterator<Item = Tampering> {
         let rng = fastrand::Rng::with_seed(seed);
         let dialect = match self.left.config.database {

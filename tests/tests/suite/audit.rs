@@ -10,8 +10,10 @@ use proto::{
 };
 use std::{collections::BTreeMap, path::Path, process::Output, time::Instant};
 use tests::{
+    agree,
     process::{Home, Process, run},
     tamper::Tampered,
+    workload::Workload,
     world::{On, World},
 };
 use token_service::audit::Scope;
@@ -65,6 +67,24 @@ async fn every_tampering_is_found(on: On) {
         ledger.undo().await;
     }
     assert_eq!(ledger.verify(whole(&ledger)).await, [], "it is what it was");
+}
+
+#[tokio::test]
+async fn what_nobody_has_tampered_with_fits() {
+    for (seeds, on) in [(50_000..50_030, On::Sqlite), (50_030..50_040, On::Postgres)] {
+        for seed in seeds {
+            let workload = Workload::random(seed, 150);
+            let mut wire = World::wire(&workload.catalog, on).await;
+            if let Err(disagreement) = agree::run(&mut wire, &workload).await {
+                panic!("{disagreement}");
+            }
+            let mut operator = wire.operator().clone();
+            let whole = VerifyLedgerRequest::default();
+            let (found, _) = verified(&mut operator, whole).await.expect("it is verified");
+            assert_eq!(found, [], "seed {seed}");
+            wire.into_world().stop().await;
+        }
+    }
 }
 
 /// All of it, against its checkpoint.
