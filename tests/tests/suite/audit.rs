@@ -16,8 +16,10 @@ use std::{
 };
 use tempfile::NamedTempFile;
 use tests::{
+    agree,
     process::{Home, Process, run},
     tamper::Tampered,
+    workload::Workload,
     world::{On, World},
 };
 use token_service::audit::Scope;
@@ -114,6 +116,24 @@ impl Offline {
             said.lines().any(|it| it == line)
         };
         self.exports.iter().filter(|(_, file)| fine(file)).map(|(what, _)| what.as_str()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_has_tampered_with_fits() {
+    for (seeds, on) in [(50_000..50_030, On::Sqlite), (50_030..50_040, On::Postgres)] {
+        for seed in seeds {
+            let workload = Workload::random(seed, 150);
+            let mut wire = World::wire(&workload.catalog, on).await;
+            if let Err(disagreement) = agree::run(&mut wire, &workload).await {
+                panic!("{disagreement}");
+            }
+            let mut operator = wire.operator().clone();
+            let whole = VerifyLedgerRequest::default();
+            let (found, _) = verified(&mut operator, whole).await.expect("it is verified");
+            assert_eq!(found, [], "seed {seed}");
+            wire.into_world().stop().await;
+        }
     }
 }
 

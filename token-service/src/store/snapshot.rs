@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// Rows of a page of a table that is read as a whole.
-pub const PAGE_ROWS: usize = 2_000;
+pub const PAGE_ROWS: usize = 1_000;
 
 /// A view of the database.
 #[derive(Debug)]

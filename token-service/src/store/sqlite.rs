@@ -38,7 +38,7 @@ const WRITER_CACHE_KIB: &str = "-16384";
 const READER_CACHE_KIB: &str = "-8192";
 
 /// Page cache of whoever reads all of it, in the order of one table while the others lie about.
-const SNAPSHOT_CACHE_KIB: &str = "-32768";
+const SNAPSHOT_CACHE_KIB: &str = "-16384";
 
 /// Bytes of a page of a new file. A debit of a random account dirties two pages, and each of them
 /// goes through the log whole.
