@@ -40,6 +40,12 @@ const PENDING_RESETS_MAX: usize = 128;
 /// Bytes of one call's headers.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
+/// Bytes of one call, and of all on a connection, that may wait to be read. h2 ends a connection on which
+/// small frames wait that cost more than half of the latter to keep: a stream of rows, each a frame of its
+/// own as most clients send them, must stay well below that when we are slower than its client.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
 /// Bytes of one answer. What is done must be answerable: a transaction tells every grant that it drew
 /// from, and a batch has 1,000 of them. Most clients take 4 MiB unless they are told otherwise.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -220,6 +226,8 @@ pub async fn start_under(
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .max_connection_age(CONNECTION_AGE_MAX)
