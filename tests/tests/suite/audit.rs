@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use tests::{
     agree,
     process::{Home, Process, run},
-    tamper::Tampered,
+    tamper::{Tampered, Tampering},
     workload::Workload,
     world::{On, World},
 };
@@ -77,6 +77,11 @@ async fn every_tampering_is_found(on: On) {
     assert!(missed.is_empty(), "seed {SEED}: not found: {missed:#?}");
     assert_eq!(offline.accepted(ledger.key_file()), [UNTOUCHED], "the other program agrees");
 
+    for tampering in hidden(on) {
+        assert!(ledger.tamper(&tampering).await, "{}", tampering.what);
+        assert!(!ledger.verify(Scope::default()).await.is_empty(), "{} is found", tampering.what);
+        ledger.undo().await;
+    }
     for tampering in [ledger.set_back(), ledger.account_set_back("eve")] {
         assert!(ledger.tamper(&tampering).await, "{}", tampering.what);
         assert_eq!(ledger.verify(Scope::default()).await, [], "{} fits in itself", tampering.what);
@@ -85,6 +90,32 @@ async fn every_tampering_is_found(on: On) {
         ledger.undo().await;
     }
     assert_eq!(ledger.verify(whole(&ledger)).await, [], "it is what it was");
+}
+
+/// What could hide from whoever reads page by page: rows before the first that there can be, and rows whose
+/// key can't be read.
+fn hidden(on: On) -> Vec<Tampering> {
+    let code = match on {
+        On::Sqlite => "zeroblob(32)",
+        On::Postgres => "decode(repeat('00', 32), 'hex')",
+    };
+    let one = |what: &str, statement: String| Tampering {
+        what: what.to_owned(),
+        statements: vec![statement],
+    };
+    let mut all = vec![
+        one("a key without a name", format!("INSERT INTO {{}}chain_keys VALUES ('', {code})")),
+        one(
+            "a grant of nobody",
+            "INSERT INTO {}grants SELECT '', grant_id, open, body FROM {}grants LIMIT 1".to_owned(),
+        ),
+    ];
+    if let On::Sqlite = on {
+        let short = "UPDATE {}grants SET grant_id = zeroblob(15) \
+                     WHERE grant_id = (SELECT min(grant_id) FROM {}grants)";
+        all.push(one("an id of 15 bytes", short.to_owned()));
+    }
+    all
 }
 
 /// Exports, each with what was done to the ledger, for the program that shares no code with ours.

@@ -78,7 +78,6 @@ impl Names {
 pub(super) struct Bearer {
     pub(super) caller: Arc<Caller>,
     from: Time,
-    until: Time,
 }
 
 /// Nobody whom we know has signed it.
@@ -142,13 +141,15 @@ impl Bearer {
             None => Time(0),
             Some(from) => time(from).ok_or(no_time)?.after_micros(-micros(LEEWAY)),
         };
-        Ok(Self { caller: Arc::new(caller.with_until(until)), from, until })
+        Ok(Self { caller: Arc::new(caller.with_until(until)), from })
     }
 
     /// Whether it holds at this time.
     pub(super) fn holds(&self, now: Time) -> Result<(), &'static str> {
         match () {
-            () if now >= self.until => Err("the token has expired"),
+            () if self.caller.until().is_some_and(|until| now >= until) => {
+                Err("the token has expired")
+            }
             () if now < self.from => Err("the token isn't valid yet"),
             () => Ok(()),
         }

@@ -20,6 +20,11 @@ pub trait Table: Readable {
     fn select(only: Option<&AccountId>) -> Select;
 }
 
+/// Row by row.
+fn rows(head: &str, key: Key, only: Option<(&'static str, String)>) -> Select {
+    Select { head: head.to_owned(), key, only, rows: PAGE_ROWS, packed: None }
+}
+
 fn only(column: &'static str, account: Option<&AccountId>) -> Option<(&'static str, String)> {
     account.map(|account| (column, account.as_str().to_owned()))
 }
@@ -159,7 +164,7 @@ macro_rules! bodies {
                     id = $id, table = $table,
                 );
                 let key = Key::named(concat!("account_id, ", $id), &["account_id", "id"]);
-                Select { head, key, only: only("account_id", account), rows: PAGE_ROWS, packed: None }
+                rows(&head, key, only("account_id", account))
             }
         }
 
@@ -208,13 +213,7 @@ impl Table for ReversalFile {
                     t.amount AS original FROM {}reversals r LEFT JOIN {}transactions t \
                     ON t.transaction_id = r.transaction_id AND t.account_id = r.account_id WHERE";
         let key = Key::named("r.account_id, r.transaction_id", &["account_id", "id"]);
-        Select {
-            head: head.to_owned(),
-            key,
-            only: only("r.account_id", account),
-            rows: PAGE_ROWS,
-            packed: None,
-        }
+        rows(head, key, only("r.account_id", account))
     }
 }
 
@@ -262,13 +261,7 @@ impl Table for OrphanFile {
                     AND e.sequence = t.sequence AND e.transaction_id = t.transaction_id) AND";
         let names = &["transaction_id", "account_id"];
         let key = Key::ordered("t.transaction_id, t.account_id", names);
-        Select {
-            head: head.to_owned(),
-            key,
-            only: only("t.account_id", account),
-            rows: PAGE_ROWS,
-            packed: None,
-        }
+        rows(head, key, only("t.account_id", account))
     }
 }
 
@@ -293,13 +286,7 @@ impl Table for OthersFile {
                     WHERE t.others IS NOT NULL AND";
         let names = &["transaction_id", "account_id"];
         let key = Key::ordered("t.transaction_id, t.account_id", names);
-        Select {
-            head: head.to_owned(),
-            key,
-            only: only("t.account_id", account),
-            rows: PAGE_ROWS,
-            packed: None,
-        }
+        rows(head, key, only("t.account_id", account))
     }
 }
 
@@ -331,13 +318,7 @@ impl Table for BelongingFile {
     fn select(account: Option<&AccountId>) -> Select {
         let head = "SELECT account_id, sequence, transaction_id, owner_id FROM {}entries WHERE";
         let key = Key::numbered("account_id, sequence", &["account_id", "sequence"]);
-        Select {
-            head: head.to_owned(),
-            key,
-            only: only("account_id", account),
-            rows: PAGE_ROWS,
-            packed: None,
-        }
+        rows(head, key, only("account_id", account))
     }
 }
 
@@ -370,13 +351,7 @@ impl Table for HeadFile {
                     LEFT JOIN {}entries e ON e.account_id = a.account_id \
                          AND e.sequence = a.sequence WHERE";
         let key = Key::text("a.account_id", &["account_id"]);
-        Select {
-            head: head.to_owned(),
-            key,
-            only: only("a.account_id", account),
-            rows: PAGE_ROWS,
-            packed: None,
-        }
+        rows(head, key, only("a.account_id", account))
     }
 }
 
