@@ -1,0 +1,100 @@
+//! Idempotency keys, as Stripe's first API has them: what a call answered once it had begun to do something
+//! (402 and 500 too) is what its key answers for a day.
+
+use crate::fail::Fail;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// For how long a key is remembered.
+const KEY_SECONDS: i64 = 24 * 3_600;
+
+/// Keys remembered at most; the oldest are forgotten first.
+pub(crate) const KEYS_MAX: usize = 100_000;
+
+/// Characters of a key.
+const KEY_MAX: usize = 255;
+
+/// What was answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    pub(crate) request_id: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Used {
+    /// Method, path and parameters.
+    call: String,
+    at: i64,
+    /// None while the call is under way.
+    answered: Option<Answered>,
+}
+
+/// The keys used in the last day.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    used: HashMap<String, Used>,
+    by_time: BTreeMap<i64, Vec<String>>,
+}
+
+impl Keys {
+    /// Begins a call: what the key answered before, if it did.
+    pub(crate) fn begin(&mut self, key: &str, call: &str, now: i64) -> Result<Option<Answered>, Fail> {
+        self.forget(now);
+        if key.is_empty() || key.chars().count() > KEY_MAX {
+            let said = format!("The idempotency key provided is longer than {KEY_MAX} characters, or empty.");
+            return Err(Fail::idempotency(400, said));
+        }
+        match self.used.get(key) {
+            Some(used) if used.call != call => Err(Fail::idempotency(400, format!(
+                "Keys for idempotent requests can only be used with the same parameters they were first used \
+                 with. Try using a key other than '{key}' if you meant to execute a different request."
+            ))),
+            Some(Used { answered: None, .. }) => Err(Fail::idempotency(409, format!(
+                "There is currently another in-progress request using this Idempotent Key '{key}' (that \
+                 probably means you submitted twice, and the other request is still going through). Please \
+                 try again later."
+            ))
+            .code("idempotency_key_in_use")),
+            Some(Used { answered: Some(answered), .. }) => Ok(Some(answered.clone())),
+            None => {
+                let used = Used { call: call.to_owned(), at: now, answered: None };
+                self.used.insert(key.to_owned(), used);
+                self.by_time.entry(now).or_default().push(key.to_owned());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Ends a call: with what the key answers from now on, or as if it had never been used.
+    pub(crate) fn end(&mut self, key: &str, answered: Option<Answered>) {
+        match (answered, self.used.get_mut(key)) {
+            (Some(answered), Some(used)) => used.answered = Some(answered),
+            (None, Some(_)) => {
+                self.used.remove(key);
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.used.len()
+    }
+
+    fn forget(&mut self, now: i64) {
+        while let Some(oldest) = self.by_time.first_entry() {
+            let at = *oldest.key();
+            if now - at < KEY_SECONDS && self.used.len() < KEYS_MAX {
+                break;
+            }
+            for key in oldest.remove() {
+                if self.used.get(&key).is_some_and(|used| used.at == at) {
+                    self.used.remove(&key);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! How what is kept is shown: without what is ours, with what is expanded, in the shape of a version.
+
+use crate::{
+    fail::{Answer, Fail},
+    json::Look as _,
+    resources::{checkout, invoices},
+    skeleton,
+    versions,
+    world::World,
+};
+use serde_json::{Value, json};
+
+/// Levels of an expansion.
+const EXPAND_MAX: usize = 4;
+
+/// An object as an event shows it: nothing expanded.
+pub(crate) fn as_kept(world: &World, id: &str) -> Value {
+    shown(world.get(id))
+}
+
+/// Without our own members.
+pub(crate) fn shown(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| !name.starts_with('_'));
+            members.map(|(name, member)| (name.clone(), shown(member))).collect()
+        }
+        Value::Array(elements) => elements.iter().map(shown).collect(),
+        other => other.clone(),
+    }
+}
+
+/// An answer as it is sent.
+pub(crate) fn answer(world: &World, kept: &Value, expand: &[&str], version: &str) -> Answer {
+    let mut answer = shown(kept);
+    for path in expand {
+        let names: Vec<_> = path.split('.').collect();
+        if names.len() > EXPAND_MAX + usize::from(names.first() == Some(&"data")) {
+            let said = format!("You cannot expand more than {EXPAND_MAX} levels of a property ({path}).");
+            return Err(Fail::param("expand", said));
+        }
+        expand_in(world, &mut answer, &names, path)?;
+    }
+    Ok(versions::render(world, answer, version))
+}
+
+fn expand_in(world: &World, value: &mut Value, names: &[&str], path: &str) -> Result<(), Fail> {
+    let Some((name, deeper)) = names.split_first() else { return Ok(()) };
+    match value {
+        Value::Array(elements) => {
+            for element in elements {
+                expand_in(world, element, names, path)?;
+            }
+            return Ok(());
+        }
+        Value::Object(_) => {}
+        _ => return Ok(()),
+    }
+    let object = value.text("object").to_owned();
+    if !object.is_empty() && object != "list" && !skeleton::is_expandable(&object, name) {
+        let said = format!(
+            "This property cannot be expanded ({path}). You may want to try expanding something else, or see \
+             what can be expanded."
+        );
+        return Err(Fail::param("expand", said));
+    }
+    if let Some(included) = included(world, value, &object, name) {
+        value[*name] = included;
+    }
+    let Some(member) = value.get_mut(*name) else { return Ok(()) };
+    if let Some(found) = member.as_str().and_then(|id| world.find(id)) {
+        *member = shown(found);
+    }
+    if let Value::Array(elements) = member {
+        for element in elements {
+            if let Some(found) = element.as_str().and_then(|id| world.find(id)) {
+                *element = shown(found);
+            }
+        }
+    }
+    expand_in(world, member, deeper, path)
+}
+
+/// Lists that are there only when asked for.
+fn included(world: &World, value: &Value, object: &str, name: &str) -> Option<Value> {
+    let id = value.text("id");
+    let url = |path: String| format!("/v1/{path}");
+    let (data, url) = match (object, name) {
+        ("charge", "refunds") => {
+            let refunds = world.all(crate::kind::Kind::Refund);
+            let refunds = refunds.filter(|refund| refund.text("charge") == id);
+            (refunds.map(shown).collect::<Vec<_>>(), url(format!("charges/{id}/refunds")))
+        }
+        ("checkout.session", "line_items") => (
+            checkout::lines(world, id).iter().map(shown).collect(),
+            url(format!("checkout/sessions/{id}/line_items")),
+        ),
+        ("customer", "subscriptions") => {
+            let all = world.all(crate::kind::Kind::Subscription);
+            let all = all.filter(|one| one.text("customer") == id && one.text("status") != "canceled");
+            (all.map(shown).collect(), url(format!("customers/{id}/subscriptions")))
+        }
+        ("invoice", "payments") => (
+            invoices::payments(world, id).iter().map(shown).collect(),
+            url(format!("invoice_payments?invoice={id}")),
+        ),
+        _ => return None,
+    };
+    Some(json!({ "object": "list", "data": data, "has_more": false, "url": url }))
+}

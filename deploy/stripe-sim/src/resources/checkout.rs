@@ -1,0 +1,560 @@
+//! Checkout sessions: a page where somebody pays once, subscribes, or saves a card.
+//!
+//! In mode `payment` the money is asked for by a payment intent that the first attempt makes; in mode
+//! `subscription` by the first invoice of a subscription; in mode `setup` nothing is asked for. Whichever it
+//! is tells the session how it went: at once, after the bank's question, or days later.
+
+use super::{
+    catalog, customers,
+    payment_intents::{self, How, Wish},
+    payment_methods::{self, Method},
+    promotions::{self, Promotion},
+    setup_intents, subscriptions,
+};
+use crate::{
+    fail::{Answer, Fail},
+    json::Look as _,
+    kind::Kind,
+    money,
+    params::Params,
+    skeleton,
+    timers::Timer,
+    world::World,
+};
+use serde_json::{Value, json};
+
+/// How long a session lasts, at least, and at most or unless told.
+const LIFETIME_MIN_SECONDS: i64 = 30 * 60;
+const LIFETIME_SECONDS: i64 = 24 * 3_600;
+
+/// Lines of a session.
+const LINES_MAX: usize = 100;
+
+/// Members that are shown as they were given.
+const ECHOED: [&str; 17] = [
+    "allow_promotion_codes", "billing_address_collection", "cancel_url", "client_reference_id", "consent_collection",
+    "customer", "customer_email", "locale", "mode", "payment_method_collection", "payment_method_options",
+    "phone_number_collection", "saved_payment_method_options", "submit_type", "success_url", "ui_mode",
+    "tax_id_collection",
+];
+
+/// `POST /v1/checkout/sessions`
+pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
+    let mode = params.full("mode").unwrap_or("payment");
+    if let Some(customer) = params.full("customer") {
+        if params.has("customer_email") {
+            return Err(Fail::param("customer_email", "You may only specify one of these parameters: customer, customer_email."));
+        }
+        world.need(Kind::Customer, customer, "customer")?;
+    }
+    check_urls(params)?;
+    let expires_at = expiry(world, params)?;
+    let lines = ordered(world, params, mode)?;
+    let currency = match lines.first() {
+        Some(line) => line.at("price").text("currency").to_owned(),
+        None => money::currency(params.full("currency").unwrap_or("usd"), "currency")?,
+    };
+    let asked = params.texts("payment_method_types");
+    payment_intents::check_types(&asked, &currency)?;
+    let types = if asked.is_empty() { payment_intents::usual_types(&currency) } else { json!(asked) };
+    let promotion = promotions::asked(world, params)?;
+    if promotion.is_some() && params.has("allow_promotion_codes") {
+        return Err(Fail::request("You may only specify one of these parameters: allow_promotion_codes, discounts."));
+    }
+    let id = world.id_of(Kind::CheckoutSession);
+    let url = format!("{}/c/pay/{id}", world.public_url);
+    let mut session = json!({
+        "id": id, "adaptive_pricing": { "enabled": false },
+        "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
+        "currency": if mode == "setup" { Value::Null } else { json!(currency) },
+        "custom_fields": [], "customer_creation": if mode == "payment" { json!("if_required") } else { Value::Null },
+        "custom_text": { "after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null },
+        "expires_at": expires_at, "metadata": {}, "mode": mode, "payment_method_options": {},
+        "payment_method_types": types, "payment_method_collection": if mode == "subscription" { "always" } else { "if_required" },
+        "payment_status": if mode == "setup" { "no_payment_required" } else { "unpaid" },
+        "phone_number_collection": { "enabled": false }, "shipping_options": [], "status": "open",
+        "ui_mode": "hosted_page", "url": url, "_lines": lines, "_data": params.all(),
+    });
+    params.echo(&mut session, &ECHOED);
+    params.echo(&mut session, &["customer_creation"]);
+    params.echo_metadata(&mut session);
+    if session.text("ui_mode") != "hosted_page" {
+        let secret = world.id(&format!("{id}_secret_"), 40);
+        session["client_secret"] = json!(secret);
+        session["url"] = Value::Null;
+    }
+    if mode == "setup" {
+        let mut more = json!({ "customer": params.full("customer"), "payment_method_types": session.at("payment_method_types"), "_session": id });
+        if let Some(data) = params.group("setup_intent_data") {
+            data.echo(&mut more, &["description"]);
+            data.echo_metadata(&mut more);
+        }
+        session["setup_intent"] = json!(setup_intents::make(world, more));
+    }
+    world.add(Kind::CheckoutSession, session);
+    set_promotion(world, &id, promotion);
+    if let Err(fail) = check_total(world, &id) {
+        world.delete(Kind::CheckoutSession, &id, None);
+        return Err(fail);
+    }
+    world.at(expires_at, Timer::ExpireSession(id.clone()));
+    Ok(world.get(&id).clone())
+}
+
+fn check_urls(params: &Params) -> Result<(), Fail> {
+    let is_hosted = params.full("ui_mode").is_none_or(|mode| mode.starts_with("hosted"));
+    if is_hosted && !params.has("success_url") {
+        return Err(Fail::missing("success_url"));
+    }
+    for name in ["success_url", "cancel_url", "return_url"] {
+        if let Some(url) = params.full(name) {
+            let is_url = url.starts_with("http://") || url.starts_with("https://");
+            if !is_url {
+                let said = "Not a valid URL: an explicit scheme (such as https) must be provided.";
+                return Err(Fail::param(name, said).code("url_invalid"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn expiry(world: &World, params: &Params) -> Result<i64, Fail> {
+    let Some(at) = params.int("expires_at") else { return Ok(world.now + LIFETIME_SECONDS) };
+    // Whoever asked reads a clock of their own.
+    let slack = 60;
+    match at - world.now {
+        lasts if lasts < LIFETIME_MIN_SECONDS - slack => Err(Fail::param("expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")),
+        lasts if lasts > LIFETIME_SECONDS + slack => Err(Fail::param("expires_at", "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")),
+        _ => Ok(at),
+    }
+}
+
+/// The lines that are to be paid: `{id, price, quantity, adjustable_quantity}`, the price as it is now.
+fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>, Fail> {
+    let asked = params.groups("line_items");
+    if mode == "setup" {
+        return match asked.is_empty() {
+            true => Ok(Vec::new()),
+            false => Err(Fail::param("line_items", "You may not pass `line_items` in `setup` mode.")),
+        };
+    }
+    if asked.is_empty() {
+        return Err(Fail::missing("line_items"));
+    }
+    if asked.len() > LINES_MAX {
+        return Err(Fail::param("line_items", format!("A session has at most {LINES_MAX} line items.")));
+    }
+    let mut lines = Vec::new();
+    for (at, line) in asked.iter().enumerate() {
+        let param = format!("line_items[{at}]");
+        let price = match (line.full("price"), line.group("price_data")) {
+            (Some(price), _) => {
+                let found = world.need(Kind::Price, price, &format!("{param}[price]"))?;
+                if !found.flag("active") {
+                    let said = "The price specified is inactive. This field only accepts active prices.";
+                    return Err(Fail::param(format!("{param}[price]"), said));
+                }
+                price.to_owned()
+            }
+            (None, Some(data)) => catalog::inline_price(world, &data)?,
+            (None, None) => return Err(Fail::missing(&format!("{param}[price]"))),
+        };
+        let quantity = match line.int("quantity") {
+            Some(quantity @ 1..=999_999) => quantity,
+            Some(_) => return Err(Fail::param(format!("{param}[quantity]"), "This value must be between 1 and 999999.")),
+            None if line.has("adjustable_quantity") => 1,
+            None => return Err(Fail::param(format!("{param}[quantity]"), "Quantity is required. Add `quantity` to `line_items`.")),
+        };
+        let id = world.id("li_1", 23);
+        lines.push(json!({
+            "id": id, "price": world.get(&price).clone(), "quantity": quantity,
+            "adjustable_quantity": line.value("adjustable_quantity"),
+        }));
+    }
+    check_lines(&lines, mode)?;
+    Ok(lines)
+}
+
+fn check_lines(lines: &[Value], mode: &str) -> Result<(), Fail> {
+    let is_recurring = |line: &Value| line.at("price").at("recurring").is_object();
+    if mode == "payment" && lines.iter().any(is_recurring) {
+        return Err(Fail::param("line_items", "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices."));
+    }
+    if mode == "subscription" && !lines.iter().any(is_recurring) {
+        return Err(Fail::param("line_items", "You must provide at least one recurring price in `subscription` mode when using prices."));
+    }
+    let currency = |line: &Value| line.at("price").text("currency").to_owned();
+    if lines.iter().any(|line| Some(currency(line)) != lines.first().map(currency)) {
+        return Err(Fail::param("line_items", "All line items must have the same currency."));
+    }
+    Ok(())
+}
+
+/// The lines of a session as the API shows them.
+pub(crate) fn lines(world: &World, session: &str) -> Vec<Value> {
+    let session = world.get(session);
+    let lines = session.items("_lines");
+    let amount = |line: &Value| catalog::amount_of(line.at("price"), line.int("quantity"));
+    let amounts: Vec<_> = lines.iter().map(|line| (line.at("price").text("product").to_owned(), amount(line))).collect();
+    let coupon = world.get(session.at("_promotion").text("coupon"));
+    let shares = promotions::shares(coupon, &amounts);
+    lines.iter().zip(shares).map(|(line, share)| {
+        let (price, subtotal) = (line.at("price"), amount(line));
+        skeleton::nested("item", json!({
+            "id": line.at("id"), "amount_discount": share, "amount_subtotal": subtotal, "amount_tax": 0,
+            "amount_total": subtotal - share, "currency": price.at("currency"),
+            "description": world.get(price.text("product")).at("name"), "price": price,
+            "quantity": line.at("quantity"), "_adjustable": line.at("adjustable_quantity"),
+        }))
+    }).collect()
+}
+
+/// `GET /v1/checkout/sessions/:id/line_items`
+pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
+    world.need(Kind::CheckoutSession, id, "id")?;
+    let url = format!("/v1/checkout/sessions/{id}/line_items");
+    crate::world::page(lines(world, id).iter(), params, &url, Kind::CheckoutSession)
+}
+
+fn set_promotion(world: &mut World, id: &str, promotion: Option<Promotion>) {
+    world.set(id, |session| {
+        session["discounts"] = match &promotion {
+            Some(promotion) => json!([{ "coupon": promotion.coupon, "promotion_code": promotion.code }]),
+            None => json!([]),
+        };
+        session["_promotion"] = match &promotion {
+            Some(promotion) => json!({ "coupon": promotion.coupon, "code": promotion.code }),
+            None => Value::Null,
+        };
+    });
+    sum(world, id);
+}
+
+/// The totals, from the lines.
+fn sum(world: &mut World, id: &str) {
+    let lines = lines(world, id);
+    let total = |member: &str| lines.iter().map(|line| line.int(member)).sum::<i64>();
+    let (subtotal, discount) = (total("amount_subtotal"), total("amount_discount"));
+    world.set(id, |session| {
+        if session.text("mode") != "setup" {
+            session["amount_subtotal"] = json!(subtotal);
+            session["amount_total"] = json!(subtotal - discount);
+            session["total_details"] = json!({ "amount_discount": discount, "amount_shipping": 0, "amount_tax": 0 });
+        }
+    });
+}
+
+fn check_total(world: &World, id: &str) -> Result<(), Fail> {
+    let session = world.get(id);
+    let (total, currency) = (session.int("amount_total"), session.text("currency"));
+    if session.text("mode") == "payment" && total > 0 && total < money::least(currency) {
+        let least = money::say(money::least(currency), currency);
+        let said = format!("The Checkout Session's total amount due must add up to at least {least}");
+        return Err(Fail::request(said).code("amount_too_small"));
+    }
+    Ok(())
+}
+
+/// `POST /v1/checkout/sessions/:id`
+pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
+    need_open(world, id, "updated")?;
+    world.set(id, |session| params.echo_metadata(session));
+    Ok(world.get(id).clone())
+}
+
+fn need_open(world: &World, id: &str, verb: &str) -> Result<Value, Fail> {
+    let session = world.need(Kind::CheckoutSession, id, "id")?;
+    match session.text("status") {
+        "open" => Ok(session.clone()),
+        status => {
+            let status = if status == "complete" { "complete" } else { "expired" };
+            let said = format!("Only Checkout Sessions with a status in [\"open\"] can be {verb}. This Checkout Session has a status of {status}.");
+            Err(Fail::request(said))
+        }
+    }
+}
+
+/// `POST /v1/checkout/sessions/:id/expire`
+pub(crate) fn expire(world: &mut World, id: &str) -> Answer {
+    need_open(world, id, "expired")?;
+    lapse(world, id);
+    Ok(world.get(id).clone())
+}
+
+/// A session that nobody paid ends.
+pub(crate) fn lapse(world: &mut World, id: &str) -> bool {
+    let session = world.get(id).clone();
+    if session.text("status") != "open" || session.flag("_under_way") {
+        return false;
+    }
+    world.set(id, |session| {
+        session["status"] = json!("expired");
+        session["url"] = Value::Null;
+    });
+    if let Some(intent) = session.opt("_intent") {
+        payment_intents::cancel(world, intent, Some("abandoned"));
+    }
+    world.emit("checkout.session.expired", id);
+    true
+}
+
+/// Takes or removes a code that somebody typed.
+pub(crate) fn apply_promotion(world: &mut World, id: &str, code: Option<&str>) -> Result<(), Fail> {
+    let session = need_open(world, id, "updated")?;
+    if !session.flag("allow_promotion_codes") {
+        return Err(Fail::param("promotion_code", "This session takes no promotion codes."));
+    }
+    let promotion = code.map(|code| promotions::typed(world, code)).transpose()?;
+    set_promotion(world, id, promotion);
+    Ok(())
+}
+
+/// What somebody does on the page.
+#[derive(Debug)]
+pub(crate) struct Paying {
+    pub(crate) method: Method,
+    pub(crate) email: Option<String>,
+    /// Lines whose quantity may be changed, by id.
+    pub(crate) quantities: Vec<(String, i64)>,
+}
+
+/// Where the browser goes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Go(String),
+    /// The bank asks, about this intent.
+    Challenge(String),
+}
+
+/// Pays.
+pub(crate) fn pay(world: &mut World, id: &str, paying: Paying) -> Result<Next, Fail> {
+    need_open(world, id, "paid")?;
+    change_quantities(world, id, &paying.quantities)?;
+    let email = paying.email.as_deref();
+    let email = email.or_else(|| world.get(id).opt("customer_email")).map(str::to_owned);
+    let method = payment_methods::make(world, &paying.method)?;
+    confirm(world, id, &method, email.as_deref())
+}
+
+/// Takes quantities that somebody chose, of lines that leave the choice.
+pub(crate) fn change_quantities(world: &mut World, id: &str, quantities: &[(String, i64)]) -> Result<(), Fail> {
+    for (line_id, quantity) in quantities {
+        let session = world.get(id);
+        let line = session.items("_lines").iter().find(|line| line.text("id") == line_id);
+        let rule = line.map_or(&Value::Null, |line| line.at("adjustable_quantity"));
+        let (least, most) = (rule.at("minimum").as_i64().unwrap_or(0), rule.at("maximum").as_i64().unwrap_or(99));
+        if !rule.flag("enabled") || *quantity < least.max(1) || *quantity > most {
+            return Err(Fail::param("quantity", format!("The quantity has to be from {} to {most}.", least.max(1))));
+        }
+        world.set(id, |session| {
+            if let Some(lines) = session["_lines"].as_array_mut() {
+                for line in lines.iter_mut().filter(|line| line.text("id") == line_id) {
+                    line["quantity"] = json!(quantity);
+                }
+            }
+        });
+    }
+    sum(world, id);
+    check_total(world, id)
+}
+
+/// `POST /v1/payment_pages/:id/confirm`: what the page calls.
+pub(crate) fn confirm_page(world: &mut World, id: &str, params: &Params) -> Answer {
+    let session = need_open(world, id, "paid")?;
+    if let Some(expected) = params.int("expected_amount") {
+        if expected != session.int("amount_total") {
+            return Err(Fail::param("expected_amount", "The expected amount is not what is to be paid.").code("checkout_amount_mismatch"));
+        }
+    }
+    let method = match params.group("payment_method_data") {
+        Some(data) => payment_methods::create(world, &data)?.text("id").to_owned(),
+        None => payment_methods::resolve(world, params.need("payment_method")?, "payment_method")?,
+    };
+    let email = world.get(&method).at("billing_details").opt("email").map(str::to_owned);
+    confirm(world, id, &method, email.as_deref())?;
+    Ok(world.get(id).clone())
+}
+
+/// Asks for the money with a method.
+fn confirm(world: &mut World, id: &str, method: &str, email: Option<&str>) -> Result<Next, Fail> {
+    let session = world.get(id).clone();
+    let kind = world.get(method).text("type").to_owned();
+    if !session.items("payment_method_types").iter().any(|allowed| *allowed == kind) {
+        return Err(Fail::param("payment_method", format!("This session doesn't take payment methods of type {kind}.")));
+    }
+    describe_customer(world, id, method, email);
+    match session.text("mode") {
+        "setup" => confirm_setup(world, id, method)?,
+        "subscription" => confirm_subscription(world, id, method)?,
+        _ => confirm_payment(world, id, method)?,
+    }
+    let session = world.get(id);
+    if session.text("status") == "open" {
+        let waiting = session.opt("_intent").or_else(|| session.opt("setup_intent")).unwrap_or_default();
+        return Ok(Next::Challenge(waiting.to_owned()));
+    }
+    Ok(Next::Go(success_url(session)))
+}
+
+/// Where a buyer lands.
+pub(crate) fn success_url(session: &Value) -> String {
+    session.text("success_url").replace("{CHECKOUT_SESSION_ID}", session.text("id"))
+}
+
+fn describe_customer(world: &mut World, id: &str, method: &str, email: Option<&str>) {
+    let details = world.get(method).at("billing_details").clone();
+    let customer = world.get(world.get(id).text("customer")).clone();
+    let email = email.map(|email| json!(email)).unwrap_or_else(|| customer.at("email").clone());
+    let name = if details.at("name").is_null() { customer.at("name").clone() } else { details.at("name").clone() };
+    let address = json!({ "city": null, "country": "US", "line1": null, "line2": null, "postal_code": null, "state": null });
+    world.set(id, |session| {
+        session["customer_details"] = json!({
+            "address": address, "business_name": null, "email": email, "individual_name": null, "name": name,
+            "phone": null, "tax_exempt": "none", "tax_ids": [],
+        });
+    });
+}
+
+/// The session's customer; made now where the mode needs one.
+fn customer(world: &mut World, id: &str) -> Option<String> {
+    let session = world.get(id).clone();
+    if let Some(customer) = session.opt("customer") {
+        return Some(customer.to_owned());
+    }
+    let data = session.at("_data").at("payment_intent_data");
+    let is_needed = session.text("mode") == "subscription" || session.text("customer_creation") == "always"
+        || data.opt("setup_future_usage").is_some();
+    if !is_needed {
+        return None;
+    }
+    let details = session.at("customer_details");
+    let made = customers::make(world, json!({ "email": details.at("email"), "name": details.at("name") }));
+    world.set(id, |session| session["customer"] = json!(made));
+    Some(made)
+}
+
+fn confirm_payment(world: &mut World, id: &str, method: &str) -> Result<(), Fail> {
+    let session = world.get(id).clone();
+    let customer = customer(world, id);
+    if session.int("amount_total") == 0 {
+        complete(world, id, "no_payment_required");
+        return Ok(());
+    }
+    let intent = match session.opt("_intent") {
+        Some(intent) => {
+            world.set(intent, |intent| intent["amount"] = session.at("amount_total").clone());
+            intent.to_owned()
+        }
+        None => {
+            let data = session.at("_data").at("payment_intent_data").clone();
+            let mut more = json!({ "_session": id, "payment_method_options": session.at("payment_method_options") });
+            crate::json::merge(&mut more, data);
+            if !more.at("metadata").is_object() {
+                more["metadata"] = json!({});
+            }
+            let wish = Wish {
+                amount: session.int("amount_total"), currency: session.text("currency"),
+                customer: customer.as_deref(), types: session.at("payment_method_types").clone(), more,
+            };
+            let intent = payment_intents::make(world, wish);
+            world.set(id, |session| {
+                session["_intent"] = json!(intent);
+                session["payment_intent"] = json!(intent);
+            });
+            intent
+        }
+    };
+    world.set(&intent, |intent| intent["payment_method"] = json!(method));
+    payment_intents::confirm(world, &intent, How::on_session())
+}
+
+fn confirm_setup(world: &mut World, id: &str, method: &str) -> Result<(), Fail> {
+    let intent = world.get(id).text("setup_intent").to_owned();
+    if let Some(customer) = customer(world, id) {
+        world.set(&intent, |intent| intent["customer"] = json!(customer));
+    }
+    world.set(&intent, |intent| intent["payment_method"] = json!(method));
+    setup_intents::confirm(world, &intent, None)
+}
+
+fn confirm_subscription(world: &mut World, id: &str, method: &str) -> Result<(), Fail> {
+    let Some(customer) = customer(world, id) else { return Ok(()) };
+    setup_intents::check_card(world, method)?;
+    payment_methods::attach_to(world, method, &customer)?;
+    let session = world.get(id).clone();
+    let begun = match session.opt("_subscription") {
+        Some(subscription) => subscriptions::pay_again(world, subscription, method),
+        None => subscriptions::begin_from_session(world, &session, &customer, method),
+    };
+    begun?;
+    Ok(())
+}
+
+/// How the intent of a session stands: the session follows.
+pub(crate) fn intent_moved(world: &mut World, id: &str, intent: &Value) {
+    let session = world.get(id).clone();
+    let is_open = session.text("status") == "open";
+    match intent.text("status") {
+        "succeeded" if is_open => complete(world, id, "paid"),
+        "processing" | "requires_capture" if is_open => complete(world, id, "unpaid"),
+        "succeeded" if session.text("payment_status") == "unpaid" => {
+            world.set(id, |session| session["payment_status"] = json!("paid"));
+            if intent.text("capture_method") != "manual" {
+                world.emit("checkout.session.async_payment_succeeded", id);
+            }
+        }
+        "requires_payment_method" if !is_open => {
+            world.emit("checkout.session.async_payment_failed", id);
+        }
+        _ => {}
+    }
+}
+
+/// A card was saved.
+pub(crate) fn setup_done(world: &mut World, id: &str) {
+    if world.get(id).text("status") == "open" {
+        complete(world, id, "no_payment_required");
+    }
+}
+
+/// The first invoice of a session's subscription stands like this.
+pub(crate) fn subscription_moved(world: &mut World, id: &str, subscription: &str, payment_status: &str) {
+    let invoice = world.get(subscription).at("latest_invoice").clone();
+    world.set(id, |session| {
+        session["subscription"] = json!(subscription);
+        session["invoice"] = invoice;
+    });
+    match (world.get(id).text("status"), payment_status) {
+        ("open", status) => complete(world, id, status),
+        ("complete", "paid") if world.get(id).text("payment_status") == "unpaid" => {
+            world.set(id, |session| session["payment_status"] = json!("paid"));
+            world.emit("checkout.session.async_payment_succeeded", id);
+        }
+        ("complete", "failed") => world.emit("checkout.session.async_payment_failed", id),
+        _ => {}
+    }
+}
+
+fn complete(world: &mut World, id: &str, payment_status: &str) {
+    let promotion = world.get(id).at("_promotion").clone();
+    if let (Some(coupon), true) = (promotion.opt("coupon"), world.get(id).text("mode") == "payment") {
+        let code = promotion.opt("code").map(str::to_owned);
+        promotions::redeem(world, &Promotion { coupon: coupon.to_owned(), code });
+    }
+    world.set(id, |session| {
+        session["status"] = json!("complete");
+        session["payment_status"] = json!(payment_status);
+        session["url"] = Value::Null;
+    });
+    world.emit("checkout.session.completed", id);
+}
+
+/// `GET /v1/checkout/sessions`
+pub(crate) fn list(world: &World, params: &Params) -> Answer {
+    let email = params.group("customer_details").and_then(|details| details.full("email").map(str::to_owned));
+    let mut fields = params.all().clone();
+    fields.remove("customer_details");
+    world.list(Kind::CheckoutSession, &Params::from(fields), "/v1/checkout/sessions", |session| {
+        email.as_deref().is_none_or(|email| session.at("customer_details").text("email") == email)
+    })
+}

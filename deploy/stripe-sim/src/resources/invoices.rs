@@ -1,0 +1,583 @@
+//! Invoices: what is owed, from draft to paid, and what is tried when it isn't.
+
+use super::{
+    checkout::Next,
+    customers, lines,
+    lines::Period,
+    payment_intents::{self, How, Wish},
+    payment_methods::{self, Method},
+    subscriptions,
+};
+use crate::{
+    fail::{Answer, Fail},
+    json::Look as _,
+    kind::Kind,
+    money,
+    params::Params,
+    timers::Timer,
+    world::World,
+};
+use serde_json::{Value, json};
+
+/// How long a renewal's invoice is a draft.
+pub(crate) const DRAFT_SECONDS: i64 = 3_600;
+
+/// Days until a payment that failed is tried again, each after the one before; then we give up.
+const RETRY_DAYS: [i64; 3] = [3, 5, 7];
+
+/// An invoice to be made.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) customer: &'a str,
+    pub(crate) currency: &'a str,
+    pub(crate) subscription: Option<&'a str>,
+    pub(crate) reason: &'a str,
+    pub(crate) lines: Vec<Value>,
+    pub(crate) period: Period,
+    pub(crate) discounts: Vec<String>,
+    /// Anything else that it shows from the start.
+    pub(crate) more: Value,
+}
+
+/// Makes a draft.
+pub(crate) fn make(world: &mut World, draft: Draft<'_>) -> String {
+    let id = world.id_of(Kind::Invoice);
+    let customer = world.get(draft.customer).clone();
+    let subscription = draft.subscription.map(|id| world.get(id).clone());
+    let parent = subscription.as_ref().map(|subscription| json!({
+        "type": "subscription_details", "quote_details": null,
+        "subscription_details": { "metadata": subscription.at("metadata"), "subscription": subscription.at("id") },
+    }));
+    let (now, currency) = (world.now, draft.currency);
+    let mut lines = draft.lines;
+    for line in &mut lines {
+        line["invoice"] = json!(id);
+    }
+    let mut invoice = json!({
+        "id": id, "account_country": "US", "account_name": "stripe-sim", "attempt_count": 0, "attempted": false,
+        "auto_advance": true, "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
+        "automatically_finalizes_at": null, "billing_reason": draft.reason, "collection_method": "charge_automatically",
+        "currency": currency, "customer": draft.customer, "customer_email": customer.at("email"),
+        "customer_name": customer.at("name"), "customer_address": customer.at("address"), "customer_phone": customer.at("phone"),
+        "customer_shipping": customer.at("shipping"), "customer_tax_exempt": "none", "customer_tax_ids": [],
+        "default_tax_rates": [], "discounts": draft.discounts, "effective_at": null, "issuer": { "type": "self" },
+        "metadata": {}, "parent": parent, "payment_settings": { "default_mandate": null, "payment_method_options": null, "payment_method_types": null },
+        "period_start": draft.period.0, "period_end": draft.period.1, "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0, "status": "draft",
+        "status_transitions": { "finalized_at": null, "marked_uncollectible_at": null, "paid_at": null, "voided_at": null },
+        "starting_balance": customer.int("balance"), "total_taxes": [], "webhooks_delivered_at": now,
+    });
+    let nothing_yet = json!({ "amount_paid": 0, "amount_paid_off_stripe": 0, "amount_overpaid": 0, "amount_shipping": 0 });
+    crate::json::merge(&mut invoice, nothing_yet);
+    crate::json::merge(&mut invoice, draft.more);
+    set_lines(world, &mut invoice, lines);
+    world.add(Kind::Invoice, invoice);
+    world.emit("invoice.created", &id);
+    id
+}
+
+/// Puts lines and what they come to.
+fn set_lines(world: &World, invoice: &mut Value, mut lines: Vec<Value>) {
+    let discounts: Vec<_> = invoice.items("discounts").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let subtotal: i64 = lines.iter().map(|line| line.int("amount")).sum();
+    let taken = lines::discount(world, &mut lines, &discounts);
+    let total = subtotal - taken.iter().map(|(_, amount)| amount).sum::<i64>();
+    let due = (total + invoice.int("starting_balance")).max(0);
+    let due = if total <= 0 { 0 } else { due };
+    let url = format!("/v1/invoices/{}/lines", invoice.text("id"));
+    let amounts: Vec<_> = taken.iter().map(|(discount, amount)| json!({ "amount": amount, "discount": discount })).collect();
+    crate::json::merge(invoice, json!({
+        "amount_due": due, "amount_remaining": due, "subtotal": subtotal, "subtotal_excluding_tax": subtotal,
+        "total": total, "total_excluding_tax": total, "total_discount_amounts": amounts,
+        "total_pretax_credit_amounts": [],
+        "lines": { "object": "list", "data": lines, "has_more": false, "total_count": lines.len(), "url": url },
+    }));
+}
+
+/// `POST /v1/invoices`
+pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
+    let customer = params.need("customer")?;
+    let found = world.need(Kind::Customer, customer, "customer")?.clone();
+    let subscription = params.full("subscription");
+    if let Some(subscription) = subscription {
+        world.need(Kind::Subscription, subscription, "subscription")?;
+    }
+    let takes_pending = params.text("pending_invoice_items_behavior") == Some("include") || subscription.is_some();
+    let pending = if takes_pending { pending(world, customer, subscription) } else { Vec::new() };
+    let currency = match (params.full("currency"), pending.first()) {
+        (Some(currency), _) => money::currency(currency, "currency")?,
+        (None, Some(item)) => world.get(item).text("currency").to_owned(),
+        (None, None) => found.opt("currency").unwrap_or("usd").to_owned(),
+    };
+    let mut more = json!({ "auto_advance": false });
+    params.echo(&mut more, &["auto_advance", "collection_method", "description", "footer", "default_payment_method", "custom_fields", "statement_descriptor"]);
+    params.echo_metadata(&mut more);
+    if more.text("collection_method") == "send_invoice" {
+        let due = params.int("due_date").or_else(|| Some(world.now + params.int("days_until_due")? * 86_400));
+        more["due_date"] = json!(due.ok_or_else(|| Fail::missing("days_until_due"))?);
+    }
+    let lines = pending_lines(world, &pending);
+    let discounts = discounts_of(world, customer, None);
+    let period = (world.now, world.now);
+    let id = make(world, Draft { customer, currency: &currency, subscription, reason: "manual", lines, period, discounts, more });
+    take_pending(world, &pending, &id);
+    if world.get(&id).flag("auto_advance") {
+        let due = world.now + DRAFT_SECONDS;
+        world.at(due, Timer::FinalizeInvoice(id.clone()));
+    }
+    Ok(world.get(&id).clone())
+}
+
+/// Invoice items that wait for an invoice of this customer, or of this subscription.
+pub(crate) fn pending(world: &World, customer: &str, subscription: Option<&str>) -> Vec<String> {
+    let waiting = |item: &&Value| {
+        item.text("customer") == customer
+            && item.at("invoice").is_null()
+            && item.at("parent").at("subscription_details").opt("subscription") == subscription
+    };
+    let mut ids: Vec<_> = world.all(Kind::InvoiceItem).filter(waiting).map(|item| item.text("id").to_owned()).collect();
+    ids.reverse();
+    ids
+}
+
+/// Their lines.
+pub(crate) fn pending_lines(world: &mut World, items: &[String]) -> Vec<Value> {
+    let items: Vec<_> = items.iter().map(|id| world.get(id).clone()).collect();
+    items.iter().map(|item| lines::of_invoice_item(world, item)).collect()
+}
+
+/// They wait no more.
+pub(crate) fn take_pending(world: &mut World, items: &[String], invoice: &str) {
+    for item in items {
+        world.set(item, |item| item["invoice"] = json!(invoice));
+    }
+}
+
+/// Discounts that count now: the subscription's, or else the customer's.
+pub(crate) fn discounts_of(world: &World, customer: &str, subscription: Option<&str>) -> Vec<String> {
+    let counts = |id: &String| {
+        let discount = world.get(id);
+        discount.at("end").as_i64().is_none_or(|end| end > world.now) && !discount.flag("_used")
+    };
+    let own = subscription.map_or(&[][..], |id| world.get(id).items("discounts"));
+    let own: Vec<_> = own.iter().filter_map(Value::as_str).map(str::to_owned).filter(counts).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let general = world.get(customer).at("discount").opt("id").map(str::to_owned);
+    general.into_iter().filter(counts).collect()
+}
+
+fn need(world: &World, id: &str, status: &[&str], verb: &str) -> Result<Value, Fail> {
+    let invoice = world.need(Kind::Invoice, id, "id")?;
+    if status.contains(&invoice.text("status")) {
+        return Ok(invoice.clone());
+    }
+    let said = match (verb, invoice.text("status")) {
+        ("paid", "paid") => "Invoice is already paid".to_owned(),
+        ("finalized", _) => "This invoice is already finalized, you can't re-finalize a non-draft invoice.".to_owned(),
+        (verb, status) => format!("This invoice can't be {verb} because it is {status}."),
+    };
+    Err(Fail::request(said).code(if verb == "updated" { "invoice_not_editable" } else { "invoice_invalid_state" }))
+}
+
+/// `POST /v1/invoices/:id`
+pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
+    world.need(Kind::Invoice, id, "id")?;
+    world.edit(id, "invoice.updated", |invoice| {
+        params.echo(invoice, &["auto_advance", "description", "footer", "default_payment_method", "custom_fields", "due_date"]);
+        params.echo_metadata(invoice);
+    });
+    Ok(world.get(id).clone())
+}
+
+/// `DELETE /v1/invoices/:id`
+pub(crate) fn delete(world: &mut World, id: &str) -> Answer {
+    need(world, id, &["draft"], "deleted")?;
+    for item in world.ids_where(Kind::InvoiceItem, "invoice", id) {
+        world.set(&item, |item| item["invoice"] = Value::Null);
+    }
+    Ok(world.delete(Kind::Invoice, id, Some("invoice.deleted")))
+}
+
+/// `POST /v1/invoices/:id/finalize`
+pub(crate) fn finalize_call(world: &mut World, id: &str) -> Answer {
+    need(world, id, &["draft"], "finalized")?;
+    finalize(world, id);
+    Ok(world.get(id).clone())
+}
+
+/// A draft becomes an invoice: it gets a number, and an intent that asks for the money.
+pub(crate) fn finalize(world: &mut World, id: &str) {
+    let invoice = world.get(id).clone();
+    let (customer, now) = (invoice.text("customer").to_owned(), world.now);
+    let sequence = world.get(&customer).int("next_invoice_sequence").max(1);
+    let number = format!("{}-{sequence:04}", world.get(&customer).text("invoice_prefix"));
+    world.set(&customer, |customer| customer["next_invoice_sequence"] = json!(sequence + 1));
+    settle_balance(world, &invoice);
+    let url = format!("{}/i/{id}", world.public_url);
+    world.set(id, |invoice| {
+        invoice["status"] = json!("open");
+        invoice["number"] = json!(number);
+        invoice["effective_at"] = json!(now);
+        invoice["status_transitions"]["finalized_at"] = json!(now);
+        invoice["hosted_invoice_url"] = json!(url);
+        invoice["invoice_pdf"] = json!(format!("{url}?print"));
+        invoice["ending_balance"] = json!((invoice.int("total") + invoice.int("starting_balance")).min(0));
+    });
+    for discount in invoice.items("discounts").iter().filter_map(Value::as_str) {
+        world.set(discount, |discount| discount["_used"] = json!(discount.flag("_once")));
+    }
+    if invoice.int("amount_due") > 0 {
+        ask_for_money(world, &invoice);
+    }
+    world.emit("invoice.finalized", id);
+    if invoice.int("amount_due") == 0 {
+        mark_paid(world, id);
+    }
+}
+
+/// What is less than nothing is kept for the customer; what is kept is used up.
+fn settle_balance(world: &mut World, invoice: &Value) {
+    let (before, total) = (invoice.int("starting_balance"), invoice.int("total"));
+    let after = (before + total).min(0);
+    if before != after {
+        let customer = invoice.text("customer").to_owned();
+        world.edit(&customer, "customer.updated", |customer| customer["balance"] = json!(after));
+    }
+}
+
+fn ask_for_money(world: &mut World, invoice: &Value) {
+    let id = invoice.text("id");
+    let subscription = invoice.at("parent").at("subscription_details").opt("subscription");
+    let words = match invoice.text("billing_reason") {
+        "subscription_create" => "Subscription creation",
+        "subscription_cycle" | "subscription_update" => "Subscription update",
+        _ => "Payment for invoice",
+    };
+    let mut more = json!({ "_invoice": id, "description": words });
+    if subscription.is_some() {
+        more["setup_future_usage"] = json!("off_session");
+    }
+    let wish = Wish {
+        amount: invoice.int("amount_due"), currency: invoice.text("currency"),
+        customer: invoice.opt("customer"), types: payment_intents::usual_types(invoice.text("currency")), more,
+    };
+    let intent = payment_intents::make(world, wish);
+    world.add(Kind::InvoicePayment, json!({
+        "amount_requested": invoice.at("amount_due"), "currency": invoice.at("currency"), "invoice": id,
+        "is_default": true, "payment": { "type": "payment_intent", "payment_intent": intent }, "status": "open",
+        "status_transitions": { "canceled_at": null, "paid_at": null },
+    }));
+    let secret = world.get(&intent).at("client_secret").clone();
+    world.set(id, |invoice| {
+        invoice["_intent"] = json!(intent);
+        invoice["_confirmation_secret"] = json!({ "client_secret": secret, "type": "payment_intent" });
+    });
+}
+
+/// `POST /v1/invoices/:id/pay`
+pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
+    let invoice = need(world, id, &["draft", "open", "uncollectible"], "paid")?;
+    let method = match params.full("payment_method") {
+        Some(method) => Some(payment_methods::resolve(world, method, "payment_method")?),
+        None => None,
+    };
+    if invoice.text("status") == "draft" {
+        finalize(world, id);
+    }
+    if params.flag("paid_out_of_band") == Some(true) {
+        if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
+            payment_intents::cancel(world, &intent, None);
+        }
+        world.set(id, |invoice| invoice["amount_paid_off_stripe"] = invoice.at("amount_due").clone());
+        mark_paid_out_of_band(world, id);
+        return Ok(world.get(id).clone());
+    }
+    if world.get(id).text("status") == "paid" {
+        return Ok(world.get(id).clone());
+    }
+    let how = if params.flag("off_session") == Some(false) { How::on_session() } else { How::off_session() };
+    charge(world, id, method.as_deref(), how)?;
+    Ok(world.get(id).clone())
+}
+
+/// What an invoice is paid with, unless told.
+fn method_of(world: &World, invoice: &Value) -> Option<String> {
+    let subscription = invoice.at("parent").at("subscription_details").text("subscription");
+    let customer = world.get(invoice.text("customer"));
+    let own = invoice.opt("default_payment_method");
+    let own = own.or_else(|| world.get(subscription).opt("default_payment_method"));
+    own.or_else(|| customer.at("invoice_settings").opt("default_payment_method")).map(str::to_owned)
+}
+
+/// Asks for the money.
+///
+/// # Errors
+/// The bank says no, or there is nobody to ask.
+pub(crate) fn charge(world: &mut World, id: &str, method: Option<&str>, how: How) -> Result<(), Fail> {
+    let invoice = world.get(id).clone();
+    let intent = invoice.text("_intent").to_owned();
+    let Some(method) = method.map(str::to_owned).or_else(|| method_of(world, &invoice)) else {
+        failed(world, id);
+        let said = "This customer has no attached payment source or default payment method. Please consider adding \
+                    a default payment method. For more information, visit \
+                    https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority.";
+        return Err(Fail { status: 400, ..Fail::request(said) }.code("resource_missing"));
+    };
+    world.set(&intent, |intent| intent["payment_method"] = json!(method));
+    payment_intents::confirm(world, &intent, how)
+}
+
+/// How the intent of an invoice stands: the invoice follows.
+pub(crate) fn intent_moved(world: &mut World, id: &str, intent: &Value) {
+    let status = world.get(id).text("status").to_owned();
+    match intent.text("status") {
+        "succeeded" if status == "open" || status == "uncollectible" => mark_paid(world, id),
+        "requires_payment_method" if status == "open" => failed(world, id),
+        "requires_action" if status == "open" => {
+            world.set(id, |invoice| invoice["attempted"] = json!(true));
+            world.emit("invoice.payment_action_required", id);
+        }
+        "processing" if status == "open" => {
+            world.set(id, |invoice| invoice["attempted"] = json!(true));
+            let invoice = world.get(id).clone();
+            subscriptions::invoice_moved(world, &invoice, subscriptions::Paid::Later);
+        }
+        _ => {}
+    }
+}
+
+fn mark_paid(world: &mut World, id: &str) {
+    world.set(id, |invoice| invoice["amount_paid"] = invoice.at("amount_due").clone());
+    mark_paid_out_of_band(world, id);
+}
+
+fn mark_paid_out_of_band(world: &mut World, id: &str) {
+    let (now, is_out_of_band) = (world.now, world.get(id).int("amount_paid_off_stripe") > 0);
+    world.set(id, |invoice| {
+        let attempts = invoice.int("attempt_count") + i64::from(invoice.int("amount_paid") > 0);
+        invoice["status"] = json!("paid");
+        invoice["amount_remaining"] = json!(0);
+        invoice["attempt_count"] = json!(attempts);
+        invoice["attempted"] = json!(true);
+        invoice["auto_advance"] = json!(false);
+        invoice["next_payment_attempt"] = Value::Null;
+        invoice["status_transitions"]["paid_at"] = json!(now);
+    });
+    for payment in world.ids_where(Kind::InvoicePayment, "invoice", id) {
+        world.set(&payment, |payment| {
+            let (status, at) = if is_out_of_band { ("canceled", "canceled_at") } else { ("paid", "paid_at") };
+            payment["status"] = json!(status);
+            payment["status_transitions"][at] = json!(now);
+            if !is_out_of_band {
+                payment["amount_paid"] = payment.at("amount_requested").clone();
+            }
+        });
+        if !is_out_of_band {
+            world.emit("invoice_payment.paid", &payment);
+        }
+    }
+    world.emit("invoice.paid", id);
+    if !is_out_of_band {
+        world.emit("invoice.payment_succeeded", id);
+    }
+    let invoice = world.get(id).clone();
+    subscriptions::invoice_moved(world, &invoice, subscriptions::Paid::Yes);
+}
+
+/// A payment failed: it is tried again some days later, as long as there is hope.
+fn failed(world: &mut World, id: &str) {
+    let invoice = world.get(id).clone();
+    let attempts = invoice.int("attempt_count") + 1;
+    let is_first = invoice.text("billing_reason") == "subscription_create" || invoice.text("billing_reason") == "manual";
+    let days = usize::try_from(attempts - 1).ok().and_then(|done| RETRY_DAYS.get(done)).filter(|_| !is_first);
+    let next = days.map(|days| world.now + days * 86_400);
+    world.set(id, |invoice| {
+        invoice["attempt_count"] = json!(attempts);
+        invoice["attempted"] = json!(true);
+        invoice["next_payment_attempt"] = json!(next);
+    });
+    if let Some(next) = next {
+        world.at(next, Timer::RetryInvoice(id.to_owned()));
+    }
+    world.emit("invoice.payment_failed", id);
+    let paid = if next.is_some() { subscriptions::Paid::No } else { subscriptions::Paid::Never };
+    let invoice = world.get(id).clone();
+    subscriptions::invoice_moved(world, &invoice, paid);
+}
+
+/// A payment that failed is tried again, if it is still due.
+pub(crate) fn retry(world: &mut World, id: &str) -> bool {
+    let invoice = world.get(id);
+    let is_due = invoice.at("next_payment_attempt").as_i64().is_some_and(|at| at <= world.now);
+    if invoice.text("status") != "open" || !is_due {
+        return false;
+    }
+    // How it went, the invoice says.
+    drop(charge(world, id, None, How::off_session()));
+    true
+}
+
+/// A draft's time is over.
+pub(crate) fn advance(world: &mut World, id: &str) -> bool {
+    let invoice = world.get(id).clone();
+    if invoice.text("status") != "draft" || !invoice.flag("auto_advance") {
+        return false;
+    }
+    finalize(world, id);
+    let invoice = world.get(id);
+    if invoice.text("status") == "open" && invoice.text("collection_method") == "charge_automatically" {
+        drop(charge(world, id, None, How::off_session()));
+    }
+    true
+}
+
+/// `POST /v1/invoices/:id/void`
+pub(crate) fn void_call(world: &mut World, id: &str) -> Answer {
+    need(world, id, &["open", "uncollectible"], "voided")?;
+    close(world, id, "void", "voided_at", "invoice.voided");
+    Ok(world.get(id).clone())
+}
+
+/// `POST /v1/invoices/:id/mark_uncollectible`
+pub(crate) fn mark_uncollectible(world: &mut World, id: &str) -> Answer {
+    need(world, id, &["open"], "marked uncollectible")?;
+    close(world, id, "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible");
+    Ok(world.get(id).clone())
+}
+
+/// Nobody will pay it.
+pub(crate) fn close(world: &mut World, id: &str, status: &str, when: &str, event: &str) {
+    let now = world.now;
+    world.set(id, |invoice| {
+        invoice["status"] = json!(status);
+        invoice["status_transitions"][when] = json!(now);
+        invoice["next_payment_attempt"] = Value::Null;
+        invoice["auto_advance"] = json!(false);
+    });
+    if status == "void" {
+        if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
+            payment_intents::cancel(world, &intent, Some("void_invoice"));
+        }
+    }
+    world.emit(event, id);
+}
+
+/// `POST /v1/invoices/:id/send`
+pub(crate) fn send(world: &mut World, id: &str) -> Answer {
+    let invoice = need(world, id, &["draft", "open"], "sent")?;
+    if invoice.text("status") == "draft" {
+        finalize(world, id);
+    }
+    world.emit("invoice.sent", id);
+    Ok(world.get(id).clone())
+}
+
+/// `GET /v1/invoices/:id/lines`
+pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
+    let invoice = world.need(Kind::Invoice, id, "id")?;
+    let url = format!("/v1/invoices/{id}/lines");
+    crate::world::page(invoice.items("lines").iter(), params, &url, Kind::Invoice)
+}
+
+/// The payments of an invoice.
+pub(crate) fn payments(world: &World, id: &str) -> Vec<Value> {
+    let all = world.all(Kind::InvoicePayment);
+    all.filter(|payment| payment.text("invoice") == id && !id.is_empty()).cloned().collect()
+}
+
+/// The invoice that an intent pays.
+pub(crate) fn of_intent(world: &World, intent: &str) -> Option<String> {
+    world.get(intent).opt("_invoice").map(str::to_owned)
+}
+
+/// `GET /v1/invoice_payments`
+pub(crate) fn list_payments(world: &World, params: &Params) -> Answer {
+    let asked = params.group("payment");
+    let intent = asked.as_ref().and_then(|asked| asked.full("payment_intent")).map(str::to_owned);
+    let mut fields = params.all().clone();
+    fields.remove("payment");
+    world.list(Kind::InvoicePayment, &Params::from(fields), "/v1/invoice_payments", |payment| {
+        intent.as_ref().is_none_or(|intent| payment.at("payment").text("payment_intent") == intent)
+    })
+}
+
+/// `POST /v1/invoiceitems`
+pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
+    let customer = params.need("customer")?;
+    world.need(Kind::Customer, customer, "customer")?;
+    let quantity = params.int("quantity").unwrap_or(1);
+    let price = match (params.group("pricing").and_then(|pricing| pricing.full("price").map(str::to_owned)), params.group("price_data")) {
+        (Some(price), _) => world.need(Kind::Price, &price, "pricing[price]")?.clone(),
+        (None, Some(data)) => {
+            let price = super::catalog::inline_price(world, &data)?;
+            world.get(&price).clone()
+        }
+        (None, None) => json!({ "currency": money::currency(params.need("currency")?, "currency")? }),
+    };
+    let amount = match params.int("amount").or_else(|| params.int("unit_amount")) {
+        Some(amount) => amount,
+        None if price.opt("id").is_some() => super::catalog::amount_of(&price, quantity),
+        None => return Err(Fail::missing("amount")),
+    };
+    let description = params.full("description").unwrap_or("Invoice item").to_owned();
+    let period = (world.now, world.now);
+    let id = lines::add_pending(world, &lines::Pending { customer, subscription: None, price: &price, amount, quantity, description, period });
+    world.set(&id, |item| {
+        params.echo(item, &["discountable"]);
+        params.echo_metadata(item);
+    });
+    if let Some(invoice) = params.full("invoice") {
+        need(world, invoice, &["draft"], "updated")?;
+        let item = world.get(&id).clone();
+        let mut line = lines::of_invoice_item(world, &item);
+        line["invoice"] = json!(invoice);
+        let mut changed = world.get(invoice).clone();
+        let mut all = changed.items("lines").to_vec();
+        all.push(line);
+        set_lines(world, &mut changed, all);
+        world.set(invoice, |invoice| *invoice = changed);
+        take_pending(world, std::slice::from_ref(&id), invoice);
+    }
+    Ok(world.get(&id).clone())
+}
+
+/// `POST /v1/invoiceitems/:id`
+pub(crate) fn update_item(world: &mut World, id: &str, params: &Params) -> Answer {
+    world.need(Kind::InvoiceItem, id, "id")?;
+    world.set(id, |item| {
+        params.echo(item, &["amount", "description", "discountable"]);
+        params.echo_metadata(item);
+    });
+    Ok(world.get(id).clone())
+}
+
+/// `DELETE /v1/invoiceitems/:id`
+pub(crate) fn delete_item(world: &mut World, id: &str) -> Answer {
+    if world.need(Kind::InvoiceItem, id, "id")?.at("invoice").is_string() {
+        return Err(Fail::request("This invoice item belongs to an invoice and can't be deleted."));
+    }
+    Ok(world.delete(Kind::InvoiceItem, id, Some("invoiceitem.deleted")))
+}
+
+/// Pays on the invoice's page.
+pub(crate) fn pay_hosted(world: &mut World, id: &str, method: Method) -> Result<Next, Fail> {
+    let invoice = need(world, id, &["open", "uncollectible"], "paid")?;
+    let made = payment_methods::make(world, &method)?;
+    charge(world, id, Some(&made), How::on_session())?;
+    let intent = invoice.text("_intent");
+    if world.get(intent).text("status") == "requires_action" {
+        return Ok(Next::Challenge(intent.to_owned()));
+    }
+    customers::remember(world, invoice.text("customer"), &made);
+    Ok(Next::Go(format!("{}/i/{id}", world.public_url)))
+}
+
+/// `GET /v1/invoices`
+pub(crate) fn list(world: &World, params: &Params) -> Answer {
+    let subscription = params.full("subscription").map(str::to_owned);
+    world.list(Kind::Invoice, params, "/v1/invoices", |invoice| {
+        subscription.as_deref().is_none_or(|id| invoice.at("parent").at("subscription_details").text("subscription") == id)
+    })
+}
