@@ -13,8 +13,8 @@ use crate::{
     params::{self, Params},
     render,
     resources::{
-        account, catalog, charges, checkout, customers, disputes, invoices, payment_intents, payment_methods,
-        portal, promotions, refunds, setup_intents, subscriptions, webhooks,
+        account, catalog, charges, checkout, customers, disputes, invoices, payment_intents,
+        payment_methods, portal, promotions, refunds, setup_intents, subscriptions, webhooks,
     },
     search, versions,
     world::{API_VERSION, World},
@@ -101,10 +101,13 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
     world.cause = (Some(call.request_id.clone()), call.idempotency_key.clone());
     let done = perform(world, &call, &params);
     world.cause = (None, None);
-    let done = done.and_then(|kept| render::answer(world, &kept, &params.texts("expand"), &version));
+    let done =
+        done.and_then(|kept| render::answer(world, &kept, &params.texts("expand"), &version));
     let reaction = match &done {
         Ok(body) => Reaction { status: 200, body: body.clone(), headers: Vec::new() },
-        Err(fail) => Reaction { status: fail.status, body: error(&call, fail), headers: Vec::new() },
+        Err(fail) => {
+            Reaction { status: fail.status, body: error(&call, fail), headers: Vec::new() }
+        }
     };
     let told = match &fault {
         Some(fault) => broken(&call, fault),
@@ -112,9 +115,12 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
     };
     if let Some(key) = used_key(&call) {
         // What the key answers: what was told, or what would have been, had the answer arrived.
-        let is_told = fault.as_ref().is_some_and(|fault| fault.stored && matches!(fault.answer, Some(Reply::Status(500..))));
+        let is_told = fault.as_ref().is_some_and(|fault| {
+            fault.stored && matches!(fault.answer, Some(Reply::Status(500..)))
+        });
         let kept = if is_told { told.clone().unwrap_or(reaction) } else { reaction };
-        let answered = Answered { status: kept.status, body: kept.body, request_id: call.request_id.clone() };
+        let answered =
+            Answered { status: kept.status, body: kept.body, request_id: call.request_id.clone() };
         let has_begun = matches!(kept.status, 200 | 402 | 500..);
         world.keys.end(key, has_begun.then_some(answered));
     }
@@ -136,7 +142,8 @@ fn check(world: &World, call: &Call) -> Result<(Params, String), Fail> {
         let said = format!(
             "Unrecognized request URL ({}: /v1/{}). Please see https://stripe.com/docs or we can help at \
              https://support.stripe.com/.",
-            call.method.name(), call.path
+            call.method.name(),
+            call.path
         );
         return Err(Fail { status: 404, ..Fail::request(said) });
     };
@@ -162,15 +169,26 @@ fn check_key(world: &World, call: &Call) -> Result<(), Fail> {
         return check_publishable(world, call);
     }
     if key.contains("_live_") {
-        return Err(Fail::key("This is a simulator: it takes keys of test mode (sk_test_…), and must never see a live one."));
+        return Err(Fail::key(
+            "This is a simulator: it takes keys of test mode (sk_test_…), and must never see a live one.",
+        ));
     }
-    let shown: String = key.chars().take(8).collect();
-    Err(Fail::key(format!("Invalid API Key provided: {shown}***")))
+    Err(Fail::key(format!("Invalid API Key provided: {}", masked(key))))
+}
+
+/// A key as an error may show it: its end is enough to find it by.
+fn masked(key: &str) -> String {
+    let end: String = key.chars().skip(key.chars().count().saturating_sub(4).max(8)).collect();
+    format!("{}{end}", "*".repeat(8))
 }
 
 fn check_publishable(world: &World, call: &Call) -> Result<(), Fail> {
     let segments: Vec<_> = call.path.split('/').collect();
-    let secret = call.pairs.iter().find(|(name, _)| name == "client_secret").map(|(_, secret)| secret.as_str());
+    let secret = call
+        .pairs
+        .iter()
+        .find(|(name, _)| name == "client_secret")
+        .map(|(_, secret)| secret.as_str());
     let is_allowed = match (call.method, segments.as_slice()) {
         (Method::Post, ["payment_methods"]) | (_, ["payment_pages", ..]) => true,
         (Method::Get, ["payment_intents" | "setup_intents", id])
@@ -189,28 +207,39 @@ fn check_publishable(world: &World, call: &Call) -> Result<(), Fail> {
 fn route(method: Method, segments: &[&str]) -> Option<String> {
     // A literal name comes before a name that varies, as in `customers/search`.
     let at_most = 1 << segments.len().min(6);
-    (0..at_most).map(|varying: u32| {
-        let shown: Vec<_> = segments.iter().enumerate().map(|(at, segment)| {
-            if varying & (1 << at) == 0 { *segment } else { "{}" }
-        }).collect();
-        format!("{} /v1/{}", method.name(), shown.join("/"))
-    }).find(|route| params::is_known(route))
+    (0..at_most)
+        .map(|varying: u32| {
+            let shown: Vec<_> = segments
+                .iter()
+                .enumerate()
+                .map(|(at, segment)| if varying & (1 << at) == 0 { *segment } else { "{}" })
+                .collect();
+            format!("{} /v1/{}", method.name(), shown.join("/"))
+        })
+        .find(|route| params::is_known(route))
 }
 
 /// The error's body.
 fn error(call: &Call, fail: &Fail) -> Value {
     let mut error = fail.to_json();
-    error["request_log_url"] = json!(format!("https://dashboard.stripe.com/test/workbench/logs?object={}", call.request_id));
+    error["request_log_url"] = json!(format!(
+        "https://dashboard.stripe.com/test/workbench/logs?object={}",
+        call.request_id
+    ));
     json!({ "error": error })
 }
 
 fn refused(call: &Call, fail: &Fail) -> Reaction {
-    with_headers(call, Reaction { status: fail.status, body: error(call, fail), headers: Vec::new() })
+    with_headers(
+        call,
+        Reaction { status: fail.status, body: error(call, fail), headers: Vec::new() },
+    )
 }
 
 fn with_headers(call: &Call, mut reaction: Reaction) -> Reaction {
     let version = call.version.clone().unwrap_or_else(|| API_VERSION.to_owned());
-    let mut add = |name: &str, value: &str| reaction.headers.push((name.to_owned(), value.to_owned()));
+    let mut add =
+        |name: &str, value: &str| reaction.headers.push((name.to_owned(), value.to_owned()));
     add("request-id", &call.request_id);
     add("stripe-version", &version);
     if let Some(key) = &call.idempotency_key {
@@ -226,10 +255,14 @@ fn with_headers(call: &Call, mut reaction: Reaction) -> Reaction {
 }
 
 fn replayed(call: &Call, answered: &Answered) -> Reaction {
-    let reaction = Reaction { status: answered.status, body: answered.body.clone(), headers: Vec::new() };
+    let reaction =
+        Reaction { status: answered.status, body: answered.body.clone(), headers: Vec::new() };
     let mut reaction = with_headers(call, reaction);
-    reaction.headers.retain(|(name, _)| name != "original-request" && name != "stripe-should-retry");
-    let mut add = |name: &str, value: &str| reaction.headers.push((name.to_owned(), value.to_owned()));
+    reaction
+        .headers
+        .retain(|(name, _)| name != "original-request" && name != "stripe-should-retry");
+    let mut add =
+        |name: &str, value: &str| reaction.headers.push((name.to_owned(), value.to_owned()));
     add("original-request", &answered.request_id);
     add("idempotent-replayed", "true");
     if answered.status >= 400 {
@@ -284,8 +317,12 @@ fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
         (Get, ["customers", id]) => found(world, Kind::Customer, id),
         (Post, ["customers", id]) => customers::update(world, id, params),
         (Delete, ["customers", id]) => customers::delete(world, id),
-        (Get, ["customers", id, "payment_methods"]) => payment_methods::list(world, Some(id), params, &url),
-        (Get, ["customers", id, "payment_methods", method]) => customers::payment_method(world, id, method),
+        (Get, ["customers", id, "payment_methods"]) => {
+            payment_methods::list(world, Some(id), params, &url)
+        }
+        (Get, ["customers", id, "payment_methods", method]) => {
+            customers::payment_method(world, id, method)
+        }
 
         (Post, ["products"]) => catalog::create_product(world, params),
         (Get, ["products"]) => catalog::products(world, params),
@@ -325,12 +362,18 @@ fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
 
         (Post, ["payment_intents"]) => payment_intents::create(world, params),
         (Get, ["payment_intents"]) => all(world, Kind::PaymentIntent, params, &url),
-        (Get, ["payment_intents", "search"]) => search::run(world, Kind::PaymentIntent, params, &url),
+        (Get, ["payment_intents", "search"]) => {
+            search::run(world, Kind::PaymentIntent, params, &url)
+        }
         (Get, ["payment_intents", id]) => found(world, Kind::PaymentIntent, id),
         (Post, ["payment_intents", id]) => payment_intents::update(world, id, params),
-        (Post, ["payment_intents", id, "confirm"]) => payment_intents::confirm_call(world, id, params),
+        (Post, ["payment_intents", id, "confirm"]) => {
+            payment_intents::confirm_call(world, id, params)
+        }
         (Post, ["payment_intents", id, "capture"]) => payment_intents::capture(world, id, params),
-        (Post, ["payment_intents", id, "cancel"]) => payment_intents::cancel_call(world, id, params),
+        (Post, ["payment_intents", id, "cancel"]) => {
+            payment_intents::cancel_call(world, id, params)
+        }
 
         (Get, ["charges"]) => all(world, Kind::Charge, params, &url),
         (Get, ["charges", "search"]) => search::run(world, Kind::Charge, params, &url),
@@ -348,22 +391,32 @@ fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
         (Get, ["disputes", id]) => found(world, Kind::Dispute, id),
         (Post, ["disputes", id]) => disputes::update(world, id, params),
         (Post, ["disputes", id, "close"]) => disputes::close(world, id),
-        (Get, ["radar", "early_fraud_warnings"]) => all(world, Kind::EarlyFraudWarning, params, &url),
+        (Get, ["radar", "early_fraud_warnings"]) => {
+            all(world, Kind::EarlyFraudWarning, params, &url)
+        }
         (Get, ["radar", "early_fraud_warnings", id]) => found(world, Kind::EarlyFraudWarning, id),
 
         (Post, ["checkout", "sessions"]) => checkout::create(world, params),
         (Get, ["checkout", "sessions"]) => checkout::list(world, params),
         (Get, ["checkout", "sessions", id]) => found(world, Kind::CheckoutSession, id),
         (Post, ["checkout", "sessions", id]) => checkout::update(world, id, params),
-        (Get, ["checkout", "sessions", id, "line_items"]) => checkout::list_lines(world, id, params),
+        (Get, ["checkout", "sessions", id, "line_items"]) => {
+            checkout::list_lines(world, id, params)
+        }
         (Post, ["checkout", "sessions", id, "expire"]) => checkout::expire(world, id),
         (Get, ["payment_pages", id]) => found(world, Kind::CheckoutSession, id),
         (Post, ["payment_pages", id, "confirm"]) => checkout::confirm_page(world, id, params),
 
         (Post, ["billing_portal", "configurations"]) => portal::create_configuration(world, params),
-        (Get, ["billing_portal", "configurations"]) => all(world, Kind::PortalConfiguration, params, &url),
-        (Get, ["billing_portal", "configurations", id]) => found(world, Kind::PortalConfiguration, id),
-        (Post, ["billing_portal", "configurations", id]) => portal::update_configuration(world, id, params),
+        (Get, ["billing_portal", "configurations"]) => {
+            all(world, Kind::PortalConfiguration, params, &url)
+        }
+        (Get, ["billing_portal", "configurations", id]) => {
+            found(world, Kind::PortalConfiguration, id)
+        }
+        (Post, ["billing_portal", "configurations", id]) => {
+            portal::update_configuration(world, id, params)
+        }
         (Post, ["billing_portal", "sessions"]) => portal::create(world, params),
 
         (Post, ["subscriptions"]) => subscriptions::create(world, params),
@@ -404,6 +457,9 @@ fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
         (Get, ["webhook_endpoints", id]) => found(world, Kind::WebhookEndpoint, id),
         (Post, ["webhook_endpoints", id]) => webhooks::update(world, id, params),
         (Delete, ["webhook_endpoints", id]) => webhooks::delete(world, id),
-        _ => Err(Fail::trouble(500, "This endpoint is in the simulator's list of addresses, but not in its table.")),
+        _ => Err(Fail::trouble(
+            500,
+            "This endpoint is in the simulator's list of addresses, but not in its table.",
+        )),
     }
 }

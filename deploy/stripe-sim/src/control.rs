@@ -66,7 +66,8 @@ fn tell(told: Told) -> Response {
 /// A body, or `{}` where there is none.
 fn asked<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fail> {
     let text = if body.is_empty() { b"{}" } else { body.as_ref() };
-    serde_json::from_slice(text).map_err(|error| Fail::request(format!("The body isn't what this call takes: {error}")))
+    serde_json::from_slice(text)
+        .map_err(|error| Fail::request(format!("The body isn't what this call takes: {error}")))
 }
 
 async fn status(State(shared): State<Shared>) -> Response {
@@ -89,7 +90,9 @@ async fn status(State(shared): State<Shared>) -> Response {
 }
 
 async fn clock(State(shared): State<Shared>) -> Response {
-    tell(Ok(shared.with_kept(|kept| json!({ "now": kept.world.now, "frozen": kept.clock.is_frozen() }))))
+    tell(Ok(
+        shared.with_kept(|kept| json!({ "now": kept.world.now, "frozen": kept.clock.is_frozen() }))
+    ))
 }
 
 #[derive(Deserialize)]
@@ -132,7 +135,9 @@ async fn add_fault(State(shared): State<Shared>, body: Bytes) -> Response {
         }
         shared.with(|world| {
             if world.faults.waiting.len() >= FAULTS_MAX {
-                return Err(Fail::request(format!("There are {FAULTS_MAX} faults already: DELETE /_sim/faults.")));
+                return Err(Fail::request(format!(
+                    "There are {FAULTS_MAX} faults already: DELETE /_sim/faults."
+                )));
             }
             world.faults.waiting.push(fault);
             Ok(json!({ "data": world.faults.waiting }))
@@ -197,17 +202,24 @@ struct Resend {
 }
 
 async fn resend(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
-    tell(asked::<Resend>(&body).and_then(|asked| shared.with(|world| {
-        world.need(Kind::Event, &id, "id")?;
-        let endpoints = match asked.endpoint {
-            Some(endpoint) => vec![world.need(Kind::WebhookEndpoint, &endpoint, "endpoint")?.text("id").to_owned()],
-            None => world.all(Kind::WebhookEndpoint).map(|endpoint| endpoint.text("id").to_owned()).collect(),
-        };
-        for endpoint in &endpoints {
-            deliveries::send(world, &id, endpoint);
-        }
-        Ok(json!({ "sent": endpoints }))
-    })))
+    tell(asked::<Resend>(&body).and_then(|asked| {
+        shared.with(|world| {
+            world.need(Kind::Event, &id, "id")?;
+            let endpoints = match asked.endpoint {
+                Some(endpoint) => vec![
+                    world.need(Kind::WebhookEndpoint, &endpoint, "endpoint")?.text("id").to_owned(),
+                ],
+                None => world
+                    .all(Kind::WebhookEndpoint)
+                    .map(|endpoint| endpoint.text("id").to_owned())
+                    .collect(),
+            };
+            for endpoint in &endpoints {
+                deliveries::send(world, &id, endpoint);
+            }
+            Ok(json!({ "sent": endpoints }))
+        })
+    }))
 }
 
 #[derive(Deserialize)]
@@ -220,7 +232,9 @@ async fn rotate(State(shared): State<Shared>, Path(id): Path<String>, body: Byte
     const OVERLAP_SECONDS: i64 = 86_400;
     tell(asked::<Rotate>(&body).and_then(|asked| {
         let overlap = asked.overlap.unwrap_or(OVERLAP_SECONDS);
-        shared.with(|world| webhooks::rotate(world, &id, overlap)).map(|secret| json!({ "secret": secret }))
+        shared
+            .with(|world| webhooks::rotate(world, &id, overlap))
+            .map(|secret| json!({ "secret": secret }))
     }))
 }
 
@@ -230,11 +244,17 @@ struct ChallengeAnswer {
     passed: bool,
 }
 
-async fn answer_challenge(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
-    tell(asked::<ChallengeAnswer>(&body).and_then(|asked| shared.with(|world| {
-        let next = challenge::answer(world, &id, asked.passed)?;
-        Ok(json!({ "next": next, "status": world.get(&id).at("status") }))
-    })))
+async fn answer_challenge(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    tell(asked::<ChallengeAnswer>(&body).and_then(|asked| {
+        shared.with(|world| {
+            let next = challenge::answer(world, &id, asked.passed)?;
+            Ok(json!({ "next": next, "status": world.get(&id).at("status") }))
+        })
+    }))
 }
 
 #[derive(Deserialize)]
@@ -249,25 +269,38 @@ struct OpenDispute {
 }
 
 async fn open_dispute(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<OpenDispute>(&body).and_then(|asked| shared.with(|world| {
-        let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
-        let paid = world.get(&charge).int("amount_captured");
-        if asked.amount.is_some_and(|amount| !(1..=paid).contains(&amount)) {
-            return Err(Fail::param("amount", format!("A dispute is about 1 to {paid} of this charge.")));
-        }
-        let weight = if asked.inquiry { disputes::Weight::Inquiry } else { disputes::Weight::Dispute };
-        let reason = asked.reason.as_deref().unwrap_or("fraudulent");
-        let id = disputes::open(world, &charge, asked.amount, reason, weight);
-        Ok(crate::render::as_kept(world, &id))
-    })))
+    tell(asked::<OpenDispute>(&body).and_then(|asked| {
+        shared.with(|world| {
+            let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
+            let paid = world.get(&charge).int("amount_captured");
+            if asked.amount.is_some_and(|amount| !(1..=paid).contains(&amount)) {
+                return Err(Fail::param(
+                    "amount",
+                    format!("A dispute is about 1 to {paid} of this charge."),
+                ));
+            }
+            let weight =
+                if asked.inquiry { disputes::Weight::Inquiry } else { disputes::Weight::Dispute };
+            let reason = asked.reason.as_deref().unwrap_or("fraudulent");
+            let id = disputes::open(world, &charge, asked.amount, reason, weight);
+            Ok(crate::render::as_kept(world, &id))
+        })
+    }))
 }
 
 /// A paid charge, by its id or its intent's.
 fn charge(world: &World, charge: Option<&str>, intent: Option<&str>) -> Result<String, Fail> {
-    let intent = intent.map(|intent| world.need(Kind::PaymentIntent, intent, "payment_intent")).transpose()?;
-    let id = charge.or_else(|| intent?.opt("latest_charge")).ok_or_else(|| Fail::missing("charge"))?;
+    let intent = intent
+        .map(|intent| world.need(Kind::PaymentIntent, intent, "payment_intent"))
+        .transpose()?;
+    let id =
+        charge.or_else(|| intent?.opt("latest_charge")).ok_or_else(|| Fail::missing("charge"))?;
     let charge = world.need(Kind::Charge, id, "charge")?;
-    if charge.flag("paid") { Ok(id.to_owned()) } else { Err(Fail::param("charge", format!("{id} isn't paid."))) }
+    if charge.flag("paid") {
+        Ok(id.to_owned())
+    } else {
+        Err(Fail::param("charge", format!("{id} isn't paid.")))
+    }
 }
 
 #[derive(Deserialize)]
@@ -276,11 +309,17 @@ struct Status {
     status: String,
 }
 
-async fn move_dispute(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
-    tell(asked::<Status>(&body).and_then(|asked| shared.with(|world| {
-        disputes::move_on(world, &id, &asked.status)?;
-        Ok(crate::render::as_kept(world, &id))
-    })))
+async fn move_dispute(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    tell(asked::<Status>(&body).and_then(|asked| {
+        shared.with(|world| {
+            disputes::move_on(world, &id, &asked.status)?;
+            Ok(crate::render::as_kept(world, &id))
+        })
+    }))
 }
 
 #[derive(Deserialize)]
@@ -291,21 +330,32 @@ struct Warn {
 }
 
 async fn warn(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<Warn>(&body).and_then(|asked| shared.with(|world| {
-        let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
-        let id = disputes::warn(world, &charge);
-        Ok(crate::render::as_kept(world, &id))
-    })))
+    tell(asked::<Warn>(&body).and_then(|asked| {
+        shared.with(|world| {
+            let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
+            let id = disputes::warn(world, &charge);
+            Ok(crate::render::as_kept(world, &id))
+        })
+    }))
 }
 
-async fn settle_refund(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
-    tell(asked::<Status>(&body).and_then(|asked| shared.with(|world| {
-        let from = world.need(Kind::Refund, &id, "id")?.text("status").to_owned();
-        if !refunds::settle(world, &id, Some(&asked.status)) {
-            return Err(Fail::param("status", format!("A refund can't go from {from} to {}.", asked.status)));
-        }
-        Ok(crate::render::as_kept(world, &id))
-    })))
+async fn settle_refund(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    tell(asked::<Status>(&body).and_then(|asked| {
+        shared.with(|world| {
+            let from = world.need(Kind::Refund, &id, "id")?.text("status").to_owned();
+            if !refunds::settle(world, &id, Some(&asked.status)) {
+                return Err(Fail::param(
+                    "status",
+                    format!("A refund can't go from {from} to {}.", asked.status),
+                ));
+            }
+            Ok(crate::render::as_kept(world, &id))
+        })
+    }))
 }
 
 #[derive(Deserialize)]
@@ -315,12 +365,14 @@ struct Reset {
 }
 
 async fn reset(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<Reset>(&body).map(|asked| shared.with_kept(|kept| {
-        let seed = asked.seed.unwrap_or(kept.world.seed);
-        kept.clock = crate::clock::Clock::default();
-        kept.world = World::new(seed, kept.clock.now(), kept.world.public_url.clone());
-        json!({ "seed": seed, "now": kept.world.now })
-    })))
+    tell(asked::<Reset>(&body).map(|asked| {
+        shared.with_kept(|kept| {
+            let seed = asked.seed.unwrap_or(kept.world.seed);
+            kept.clock = crate::clock::Clock::default();
+            kept.world = World::new(seed, kept.clock.now(), kept.world.public_url.clone());
+            json!({ "seed": seed, "now": kept.world.now })
+        })
+    }))
 }
 
 async fn snapshot(State(shared): State<Shared>) -> Response {
@@ -330,7 +382,9 @@ async fn snapshot(State(shared): State<Shared>) -> Response {
 async fn write_snapshot(State(shared): State<Shared>) -> Response {
     tell(match server::write(&shared) {
         Ok(Some(file)) => Ok(json!({ "file": file })),
-        Ok(None) => Err(Fail::request("Start the simulator with --snapshot FILE to have a place to write to.")),
+        Ok(None) => Err(Fail::request(
+            "Start the simulator with --snapshot FILE to have a place to write to.",
+        )),
         Err(error) => Err(Fail::trouble(500, format!("The snapshot wasn't written: {error}"))),
     })
 }

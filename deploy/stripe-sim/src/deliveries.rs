@@ -179,7 +179,11 @@ pub(crate) fn send_event(world: &mut World, event: &str) {
         .all(Kind::WebhookEndpoint)
         .filter(|endpoint| endpoint.text("status") == "enabled")
         .filter(|endpoint| {
-            endpoint.items("enabled_events").iter().filter_map(Value::as_str).any(|wanted| fits(wanted, &kind))
+            endpoint
+                .items("enabled_events")
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|wanted| fits(wanted, &kind))
         })
         .map(|endpoint| endpoint.text("id").to_owned())
         .collect();
@@ -278,7 +282,8 @@ fn pack(world: &mut World, id: u64, machine_now: i64) -> Option<Parcel> {
 /// The secrets that sign now: the newest first, an older one while its rotation lasts.
 fn secrets(endpoint: &Value, now: i64) -> Vec<&str> {
     let secrets = endpoint.items("_secrets").iter();
-    let valid = secrets.filter(|secret| secret.at("until").as_i64().is_none_or(|until| until > now));
+    let valid =
+        secrets.filter(|secret| secret.at("until").as_i64().is_none_or(|until| until > now));
     valid.map(|secret| secret.text("secret")).collect()
 }
 

@@ -47,7 +47,8 @@ impl Fail {
 
     /// There is no such object.
     pub(crate) fn no_such(noun: &str, id: &str, param: &str) -> Self {
-        let mut fail = Self::param(param, format!("No such {noun}: '{id}'")).code("resource_missing");
+        let mut fail =
+            Self::param(param, format!("No such {noun}: '{id}'")).code("resource_missing");
         fail.status = if param == "id" { 404 } else { 400 };
         fail
     }

@@ -117,10 +117,16 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// The fault that this call meets; it is used up by one.
-    pub(crate) fn meet(&mut self, method: &str, path: &str, dice: &mut fastrand::Rng) -> Option<Fault> {
-        let at = self.waiting.iter().position(|fault| {
-            fault.is_about(method, path) && dice.f64() < fault.probability
-        })?;
+    pub(crate) fn meet(
+        &mut self,
+        method: &str,
+        path: &str,
+        dice: &mut fastrand::Rng,
+    ) -> Option<Fault> {
+        let at = self
+            .waiting
+            .iter()
+            .position(|fault| fault.is_about(method, path) && dice.f64() < fault.probability)?;
         let fault = self.waiting.get_mut(at)?;
         let met = fault.clone();
         if let Some(count) = &mut fault.count {

@@ -41,10 +41,17 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Begins a call: what the key answered before, if it did.
-    pub(crate) fn begin(&mut self, key: &str, call: &str, now: i64) -> Result<Option<Answered>, Fail> {
+    pub(crate) fn begin(
+        &mut self,
+        key: &str,
+        call: &str,
+        now: i64,
+    ) -> Result<Option<Answered>, Fail> {
         self.forget(now);
         if key.is_empty() || key.chars().count() > KEY_MAX {
-            let said = format!("The idempotency key provided is longer than {KEY_MAX} characters, or empty.");
+            let said = format!(
+                "The idempotency key provided is longer than {KEY_MAX} characters, or empty."
+            );
             return Err(Fail::idempotency(400, said));
         }
         match self.used.get(key) {

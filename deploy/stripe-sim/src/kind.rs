@@ -42,7 +42,9 @@ impl Kind {
             Kind::Customer => ("customer", "cus_", "customer"),
             Kind::Discount => ("discount", "di_", "discount"),
             Kind::Dispute => ("dispute", "du_", "dispute"),
-            Kind::EarlyFraudWarning => ("radar.early_fraud_warning", "issfr_", "early fraud warning"),
+            Kind::EarlyFraudWarning => {
+                ("radar.early_fraud_warning", "issfr_", "early fraud warning")
+            }
             Kind::Event => ("event", "evt_", "event"),
             Kind::Invoice => ("invoice", "in_", "invoice"),
             Kind::InvoiceItem => ("invoiceitem", "ii_", "invoiceitem"),

@@ -19,15 +19,18 @@ pub(crate) fn currency(given: &str, param: &str) -> Result<String, Fail> {
         return Ok(code);
     }
     let known: Vec<_> = CURRENCIES.split_whitespace().collect();
-    let said = format!("Invalid currency: {code}. Stripe currently supports these currencies: {}", known.join(", "));
+    let said = format!(
+        "Invalid currency: {code}. Stripe currently supports these currencies: {}",
+        known.join(", ")
+    );
     Err(Fail::param(param, said))
 }
 
 /// Digits behind the point.
 pub(crate) fn digits(currency: &str) -> u32 {
     match currency {
-        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf"
-        | "xof" | "xpf" => 0,
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd"
+        | "vuv" | "xaf" | "xof" | "xpf" => 0,
         "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
         _ => 2,
     }

@@ -68,7 +68,10 @@ impl Params {
     /// Parts of a list, each with parameters of its own.
     pub(crate) fn groups(&self, name: &str) -> Vec<Params> {
         let elements = self.fields.items(name).iter();
-        elements.filter_map(Value::as_object).map(|fields| Params { fields: fields.clone() }).collect()
+        elements
+            .filter_map(Value::as_object)
+            .map(|fields| Params { fields: fields.clone() })
+            .collect()
     }
 
     /// Texts of a list.
@@ -127,8 +130,9 @@ fn tree(pairs: &[(String, String)]) -> Result<Map<String, Value>, Fail> {
     let mut root = Map::new();
     for (key, value) in pairs {
         let names = names(key).ok_or_else(|| Fail::request(format!("Invalid key: {key}")))?;
-        plant(&mut root, &names, value)
-            .map_err(|()| Fail::param(key.clone(), format!("Invalid {key}: it is given as two things")))?;
+        plant(&mut root, &names, value).map_err(|()| {
+            Fail::param(key.clone(), format!("Invalid {key}: it is given as two things"))
+        })?;
     }
     Ok(root.into_iter().map(|(name, value)| (name, listed(value))).collect())
 }
@@ -211,13 +215,15 @@ fn check_text(value: Value, kind: &str, path: &str) -> Result<Value, Fail> {
         "int" => {
             let number = text.parse::<i64>().map(Value::from);
             number.map_err(|_| {
-                Fail::param(path, format!("Invalid integer: {text}")).code("parameter_invalid_integer")
+                Fail::param(path, format!("Invalid integer: {text}"))
+                    .code("parameter_invalid_integer")
             })
         }
         "num" => {
             let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
             number.map(Value::Number).ok_or_else(|| {
-                Fail::param(path, format!("Invalid decimal: {text}")).code("parameter_invalid_integer")
+                Fail::param(path, format!("Invalid decimal: {text}"))
+                    .code("parameter_invalid_integer")
             })
         }
         "bool" => {
@@ -228,7 +234,10 @@ fn check_text(value: Value, kind: &str, path: &str) -> Result<Value, Fail> {
             let most = kind.strip_prefix("str:").and_then(|most| most.parse().ok()).unwrap_or(5000);
             let length = text.chars().count();
             if length > most {
-                let said = format!("Invalid string: {}...; must be at most {most} characters", first(&text));
+                let said = format!(
+                    "Invalid string: {}...; must be at most {most} characters",
+                    first(&text)
+                );
                 return Err(Fail::param(path, said).code("parameter_invalid_string_too_long"));
             }
             Ok(Value::String(text))
@@ -262,7 +271,8 @@ fn check_enum(value: Value, allowed: &Value, path: &str) -> Result<Value, Fail> 
     if allowed.contains(&value) {
         return Ok(value);
     }
-    let names: Vec<_> = allowed.iter().filter_map(Value::as_str).filter(|n| !n.is_empty()).collect();
+    let names: Vec<_> =
+        allowed.iter().filter_map(Value::as_str).filter(|n| !n.is_empty()).collect();
     let list = match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, [one])) => format!("{one} or {last}"),
@@ -286,9 +296,11 @@ fn check_list(value: Value, of: &Value, path: &str) -> Result<Value, Fail> {
 fn check_map(value: Value, of: &Value, path: &str) -> Result<Value, Fail> {
     // Names that are all numbers look like a list's.
     let value = match value {
-        Value::Array(elements) => {
-            elements.into_iter().enumerate().map(|(at, element)| (at.to_string(), element)).collect()
-        }
+        Value::Array(elements) => elements
+            .into_iter()
+            .enumerate()
+            .map(|(at, element)| (at.to_string(), element))
+            .collect(),
         value => value,
     };
     let Value::Object(fields) = value else {
@@ -299,7 +311,8 @@ fn check_map(value: Value, of: &Value, path: &str) -> Result<Value, Fail> {
         check_metadata(&fields, path)?;
     }
     let fields = fields.into_iter();
-    let fields = fields.map(|(name, field)| Ok((name.clone(), check(field, of, &within(path, &name))?)));
+    let fields =
+        fields.map(|(name, field)| Ok((name.clone(), check(field, of, &within(path, &name))?)));
     fields.collect::<Result<Map<_, _>, Fail>>().map(Value::Object)
 }
 
@@ -313,7 +326,9 @@ fn check_metadata(fields: &Map<String, Value>, path: &str) -> Result<(), Fail> {
     }
     for (name, value) in fields {
         if name.chars().count() > NAME_MAX || name.contains(['[', ']']) {
-            let said = format!("Metadata keys can be up to {NAME_MAX} characters long, without square brackets.");
+            let said = format!(
+                "Metadata keys can be up to {NAME_MAX} characters long, without square brackets."
+            );
             return Err(Fail::param(path, said));
         }
         if value.as_str().is_some_and(|value| value.chars().count() > VALUE_MAX) {

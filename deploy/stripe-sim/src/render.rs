@@ -4,8 +4,7 @@ use crate::{
     fail::{Answer, Fail},
     json::Look as _,
     resources::{checkout, invoices},
-    skeleton,
-    versions,
+    skeleton, versions,
     world::World,
 };
 use serde_json::{Value, json};
@@ -36,7 +35,8 @@ pub(crate) fn answer(world: &World, kept: &Value, expand: &[&str], version: &str
     for path in expand {
         let names: Vec<_> = path.split('.').collect();
         if names.len() > EXPAND_MAX + usize::from(names.first() == Some(&"data")) {
-            let said = format!("You cannot expand more than {EXPAND_MAX} levels of a property ({path}).");
+            let said =
+                format!("You cannot expand more than {EXPAND_MAX} levels of a property ({path}).");
             return Err(Fail::param("expand", said));
         }
         expand_in(world, &mut answer, &names, path)?;
@@ -97,7 +97,8 @@ fn included(world: &World, value: &Value, object: &str, name: &str) -> Option<Va
         ),
         ("customer", "subscriptions") => {
             let all = world.all(crate::kind::Kind::Subscription);
-            let all = all.filter(|one| one.text("customer") == id && one.text("status") != "canceled");
+            let all =
+                all.filter(|one| one.text("customer") == id && one.text("status") != "canceled");
             (all.map(shown).collect(), url(format!("customers/{id}/subscriptions")))
         }
         ("invoice", "payments") => (

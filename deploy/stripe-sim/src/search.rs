@@ -18,14 +18,18 @@ pub(crate) fn run(world: &World, kind: Kind, params: &Params, url: &str) -> Answ
     let query = parse(params.need("query")?)?;
     let limit = params.int("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE);
     if !(1..=100).contains(&limit) {
-        return Err(Fail::param("limit", "This value must be between 1 and 100.").code("parameter_invalid_integer"));
+        return Err(Fail::param("limit", "This value must be between 1 and 100.")
+            .code("parameter_invalid_integer"));
     }
     let skipped: usize = params.full("page").and_then(|page| page.parse().ok()).unwrap_or(0);
-    let found: Vec<_> = world.all(kind).filter(|object| query.fits(object)).skip(skipped).take(limit + 1).collect();
+    let found: Vec<_> =
+        world.all(kind).filter(|object| query.fits(object)).skip(skipped).take(limit + 1).collect();
     let has_more = found.len() > limit;
     let data: Vec<_> = found.into_iter().take(limit).collect();
     let next = has_more.then(|| (skipped + limit).to_string());
-    Ok(json!({ "object": "search_result", "data": data, "has_more": has_more, "next_page": next, "url": url }))
+    Ok(
+        json!({ "object": "search_result", "data": data, "has_more": has_more, "next_page": next, "url": url }),
+    )
 }
 
 /// Clauses of which all, or any, have to fit.
@@ -57,7 +61,9 @@ impl Clause {
             ":" => text.eq_ignore_ascii_case(&self.value),
             "~" => text.to_lowercase().contains(&self.value.to_lowercase()),
             compare => {
-                let (Some(have), Ok(than)) = (found.as_i64(), self.value.parse::<i64>()) else { return false };
+                let (Some(have), Ok(than)) = (found.as_i64(), self.value.parse::<i64>()) else {
+                    return false;
+                };
                 match compare {
                     ">=" => have >= than,
                     "<=" => have <= than,
@@ -71,7 +77,8 @@ impl Clause {
 }
 
 fn parse(query: &str) -> Result<Query, Fail> {
-    let wrong = || Fail::param("query", format!("We were unable to parse your search query: {query}"));
+    let wrong =
+        || Fail::param("query", format!("We were unable to parse your search query: {query}"));
     let (mut clauses, mut joints, mut rest) = (Vec::new(), Vec::new(), query.trim());
     loop {
         let (clause, after) = clause(rest).ok_or_else(wrong)?;
@@ -81,7 +88,13 @@ fn parse(query: &str) -> Result<Query, Fail> {
             break;
         }
         let upper = rest.get(..4).unwrap_or(rest).to_uppercase();
-        let length = if upper.starts_with("AND ") { 4 } else if upper.starts_with("OR ") { 3 } else { return Err(wrong()) };
+        let length = if upper.starts_with("AND ") {
+            4
+        } else if upper.starts_with("OR ") {
+            3
+        } else {
+            return Err(wrong());
+        };
         joints.push(length == 3);
         rest = rest.get(length..).unwrap_or_default().trim_start();
     }
@@ -103,7 +116,8 @@ fn clause(text: &str) -> Option<(Clause, &str)> {
         !in_quotes && matches!(c, ':' | '~' | '>' | '<')
     })?;
     let (name, rest) = text.split_at(at);
-    let compare = [">=", "<=", ">", "<", ":", "~"].into_iter().find(|compare| rest.starts_with(compare))?;
+    let compare =
+        [">=", "<=", ">", "<", ":", "~"].into_iter().find(|compare| rest.starts_with(compare))?;
     let rest = rest.get(compare.len()..)?;
     let (value, after) = match rest.chars().next()? {
         quote @ ('"' | '\'') => {
@@ -113,6 +127,10 @@ fn clause(text: &str) -> Option<(Clause, &str)> {
         }
         _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
     };
-    let path: Vec<_> = name.split(['.', '[', ']', '"', '\'']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let path: Vec<_> = name
+        .split(['.', '[', ']', '"', '\''])
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
     (!path.is_empty()).then(|| (Clause { is_not, path, compare, value: value.to_owned() }, after))
 }

@@ -5,17 +5,16 @@ use crate::{
     clock::Clock,
     control,
     fail::Fail,
-    pages,
-    sender,
+    pages, sender,
     world::World,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Request, State},
     response::{IntoResponse, Response},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -154,7 +153,10 @@ pub async fn start(settings: Settings) -> io::Result<Running> {
 fn read(file: &Path, public_url: &str) -> io::Result<Kept> {
     let text = std::fs::read(file)?;
     let mut kept: Kept = serde_json::from_slice(&text).map_err(|error| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a snapshot: {error}", file.display()))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} is not a snapshot: {error}", file.display()),
+        )
     })?;
     public_url.clone_into(&mut kept.world.public_url);
     kept.world.outbox.revive();
@@ -226,7 +228,8 @@ async fn connection(stream: TcpStream, app: Router, stop: CancellationToken) {
             }
         }
     });
-    let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => {}
         () = stop.cancelled() => {
@@ -276,13 +279,20 @@ async fn call(State(shared): State<Shared>, request: Request) -> Response {
         "GET" => Method::Get,
         "POST" => Method::Post,
         "DELETE" => Method::Delete,
-        other => return refuse(Fail { status: 405, ..Fail::request(format!("{other} is not a method of this API.")) }),
+        other => {
+            return refuse(Fail {
+                status: 405,
+                ..Fail::request(format!("{other} is not a method of this API."))
+            });
+        }
     };
     let pairs = match pairs(query, &body, &head.headers) {
         Ok(pairs) => pairs,
         Err(fail) => return refuse(fail),
     };
-    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = |name: &str| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
     let request_id = shared.with(|world| world.id("req_", 14));
     let call = Call {
         method,
@@ -315,12 +325,18 @@ async fn serve(shared: &Shared, call: Call) -> Option<Reaction> {
 /// A path's segments mean what they say once they are decoded.
 fn decoded(path: &str) -> String {
     let whole = format!("path={}", path.replace('+', "%2B"));
-    form_urlencoded::parse(whole.as_bytes()).next().map_or_else(String::new, |(_, path)| path.into_owned())
+    form_urlencoded::parse(whole.as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, path)| path.into_owned())
 }
 
 fn pairs(query: &str, body: &Bytes, headers: &HeaderMap) -> Result<Vec<(String, String)>, Fail> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !body.is_empty() && !kind.is_empty() && !kind.starts_with("application/x-www-form-urlencoded") {
+    let kind =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !body.is_empty()
+        && !kind.is_empty()
+        && !kind.starts_with("application/x-www-form-urlencoded")
+    {
         return Err(Fail::request(format!(
             "Invalid request (check that your POST content type is application/x-www-form-urlencoded). It is {kind}."
         )));

@@ -1,7 +1,10 @@
 //! The members that Stripe's objects have even when nothing is known of them: null, by
 //! `spec/objects.json`. What a resource writes down are only the members that say something.
 
-use crate::{json::{Look as _, merge}, kind::Kind};
+use crate::{
+    json::{Look as _, merge},
+    kind::Kind,
+};
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::LazyLock};
 

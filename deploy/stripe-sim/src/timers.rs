@@ -63,14 +63,28 @@ fn ring(world: &mut World, timer: Timer) {
     let at = world.now;
     let (what, object, done) = match timer {
         Timer::ExpireSession(id) => ("session expired", id.clone(), checkout::lapse(world, &id)),
-        Timer::SettlePayment(id) => ("payment settled", id.clone(), payment_intents::settle(world, &id)),
-        Timer::SettleRefund(id) => ("refund settled", id.clone(), refunds::settle(world, &id, None)),
+        Timer::SettlePayment(id) => {
+            ("payment settled", id.clone(), payment_intents::settle(world, &id))
+        }
+        Timer::SettleRefund(id) => {
+            ("refund settled", id.clone(), refunds::settle(world, &id, None))
+        }
         Timer::EndPeriod(id) => ("period ended", id.clone(), subscriptions::end_period(world, &id)),
-        Timer::WarnOfTrialEnd(id) => ("trial will end", id.clone(), subscriptions::warn_of_trial_end(world, &id)),
-        Timer::ExpireIncomplete(id) => ("subscription expired", id.clone(), subscriptions::expire_incomplete(world, &id)),
-        Timer::CancelSubscription(id) => ("subscription canceled", id.clone(), subscriptions::cancel_when_due(world, &id)),
-        Timer::ResumeCollection(id) => ("collection resumed", id.clone(), subscriptions::resume_collection(world, &id)),
-        Timer::FinalizeInvoice(id) => ("invoice finalized", id.clone(), invoices::advance(world, &id)),
+        Timer::WarnOfTrialEnd(id) => {
+            ("trial will end", id.clone(), subscriptions::warn_of_trial_end(world, &id))
+        }
+        Timer::ExpireIncomplete(id) => {
+            ("subscription expired", id.clone(), subscriptions::expire_incomplete(world, &id))
+        }
+        Timer::CancelSubscription(id) => {
+            ("subscription canceled", id.clone(), subscriptions::cancel_when_due(world, &id))
+        }
+        Timer::ResumeCollection(id) => {
+            ("collection resumed", id.clone(), subscriptions::resume_collection(world, &id))
+        }
+        Timer::FinalizeInvoice(id) => {
+            ("invoice finalized", id.clone(), invoices::advance(world, &id))
+        }
         Timer::RetryInvoice(id) => ("payment tried again", id.clone(), invoices::retry(world, &id)),
     };
     if done {

@@ -3,12 +3,7 @@
 //! What is kept has today's shape. Going back, each step undoes what its release changed; the table of
 //! STRIPE's changelog that these steps follow is in the release notes they name.
 
-use crate::{
-    json::Look as _,
-    render::shown,
-    resources::invoices,
-    world::{API_VERSION, World},
-};
+use crate::{json::Look as _, render::shown, resources::invoices, world::World};
 use serde_json::{Value, json};
 
 /// Invoices, lines and subscriptions got parents and payments.
@@ -18,10 +13,13 @@ const CLOVER: &str = "2025-09-30";
 /// `ui_mode` says `hosted_page`.
 const DAHLIA: &str = "2026-03-25";
 
-/// Is it a version that can be asked for?
+/// Is it a version's name? Newer ones than ours are taken, too: SDKs come out every month, and the months
+/// between two names are compatible.
 pub(crate) fn is_version(version: &str) -> bool {
     let date = version.split('.').next().unwrap_or_default();
-    date.len() == 10 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && date <= API_VERSION
+    date.len() == 10
+        && date.starts_with("20")
+        && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
 /// A value and all that is in it, as a version has it.
@@ -34,7 +32,9 @@ pub(crate) fn render(world: &World, mut value: Value, version: &str) -> Value {
 
 fn walk(world: &World, value: &mut Value, version: &str) {
     match value {
-        Value::Array(elements) => elements.iter_mut().for_each(|element| walk(world, element, version)),
+        Value::Array(elements) => {
+            elements.iter_mut().for_each(|element| walk(world, element, version))
+        }
         Value::Object(members) => {
             members.values_mut().for_each(|member| walk(world, member, version));
             reshape(world, value, version);
@@ -56,12 +56,14 @@ fn reshape(world: &World, value: &mut Value, version: &str) {
         }
         "discount" if version < CLOVER => {
             let coupon = value["source"]["coupon"].take();
-            value["coupon"] = coupon.as_str().and_then(|id| world.find(id)).map_or(coupon.clone(), shown);
+            value["coupon"] =
+                coupon.as_str().and_then(|id| world.find(id)).map_or(coupon.clone(), shown);
             remove(value, "source");
         }
         "promotion_code" if version < CLOVER => {
             let coupon = value["promotion"]["coupon"].take();
-            value["coupon"] = coupon.as_str().and_then(|id| world.find(id)).map_or(coupon.clone(), shown);
+            value["coupon"] =
+                coupon.as_str().and_then(|id| world.find(id)).map_or(coupon.clone(), shown);
             remove(value, "promotion");
         }
         "invoice" if version < BASIL => invoice_before_basil(world, value),
@@ -79,7 +81,8 @@ fn reshape(world: &World, value: &mut Value, version: &str) {
 fn invoice_before_basil(world: &World, invoice: &mut Value) {
     let details = invoice["parent"]["subscription_details"].take();
     let payments = invoices::payments(world, invoice.text("id"));
-    let intent = payments.first().map_or("", |payment| payment.at("payment").text("payment_intent"));
+    let intent =
+        payments.first().map_or("", |payment| payment.at("payment").text("payment_intent"));
     let charge = world.get(intent).at("latest_charge").clone();
     let paid = invoice.text("status") == "paid";
     let tax: i64 = invoice.items("total_taxes").iter().map(|tax| tax.int("amount")).sum();
@@ -108,7 +111,11 @@ fn line_before_basil(world: &World, line: &mut Value) {
     };
     let price = line["pricing"]["price_details"]["price"].take();
     let price = price.as_str().and_then(|id| world.find(id)).map_or(Value::Null, shown);
-    let plan = if price.at("recurring").is_object() { crate::resources::catalog::plan(&price) } else { Value::Null };
+    let plan = if price.at("recurring").is_object() {
+        crate::resources::catalog::plan(&price)
+    } else {
+        Value::Null
+    };
     let is_subscription = parent.text("type") == "subscription_item_details";
     let older = json!({
         "subscription": details.at("subscription"),

@@ -116,7 +116,9 @@ impl World {
     /// An object of a kind that `param` names, unless it was deleted.
     pub(crate) fn need(&self, kind: Kind, id: &str, param: &str) -> Result<&Value, Fail> {
         let found = self.find(id).filter(|found| found.text("object") == kind.object());
-        match found.filter(|found| !found.flag("deleted") || (param == "id" && kind == Kind::Customer)) {
+        match found
+            .filter(|found| !found.flag("deleted") || (param == "id" && kind == Kind::Customer))
+        {
             Some(found) => Ok(found),
             None => Err(Fail::no_such(kind.noun(), id, param)),
         }
@@ -155,7 +157,11 @@ impl World {
         if object.opt("id").is_none() {
             object["id"] = json!(self.id_of(kind));
         }
-        if object.at("created").is_null() && kind != Kind::Discount && kind != Kind::Mandate && kind != Kind::InvoiceItem {
+        if object.at("created").is_null()
+            && kind != Kind::Discount
+            && kind != Kind::Mandate
+            && kind != Kind::InvoiceItem
+        {
             object["created"] = json!(self.now);
         }
         let id = object.text("id").to_owned();
@@ -270,9 +276,13 @@ pub(crate) fn page<'a>(
         Some(limit @ 1..=PAGE_MAX) => usize::try_from(limit).unwrap_or(PAGE),
         Some(limit) => {
             let said = if limit > PAGE_MAX {
-                format!("This value must be less than or equal to {PAGE_MAX} (it currently is '{limit}').")
+                format!(
+                    "This value must be less than or equal to {PAGE_MAX} (it currently is '{limit}')."
+                )
             } else {
-                format!("This value must be greater than or equal to 1 (it currently is '{limit}').")
+                format!(
+                    "This value must be greater than or equal to 1 (it currently is '{limit}')."
+                )
             };
             return Err(Fail::param("limit", said).code("parameter_invalid_integer"));
         }
@@ -280,7 +290,8 @@ pub(crate) fn page<'a>(
     let (after, before) = (params.full("starting_after"), params.full("ending_before"));
     let found: Vec<_> = match (after, before) {
         (Some(_), Some(_)) => {
-            let said = "You may only specify one of these parameters: starting_after, ending_before.";
+            let said =
+                "You may only specify one of these parameters: starting_after, ending_before.";
             return Err(Fail::param("ending_before", said));
         }
         // Everything newer than that one: the page is the part next to it.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::calendar::date;
 use crate::json::Look as _;
+use crate::resources::account;
 
 /// The id in a member, which may hold the object itself.
 pub(super) fn id<'a>(object: &'a Value, name: &str) -> &'a str {
@@ -17,11 +18,11 @@ pub(super) fn link<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.opt(name).filter(|url| url.starts_with("https://") || url.starts_with("http://"))
 }
 
-/// Who sells: the name that the object is branded with.
+/// Who sells: the name that a session or a portal is branded with. All belongs to one account, which has none.
 pub(super) fn merchant(object: &Value) -> &str {
     let branded = object.at("branding_settings").opt("display_name");
     let headline = object.at("business_profile").opt("headline");
-    branded.or(object.opt("account_name")).or(headline).unwrap_or("Demo Store")
+    branded.or(headline).unwrap_or(account::NAME)
 }
 
 /// The day that holds a moment, in UTC: `3 March 2027`. The simulator's clock moves in no time zone.

@@ -4,11 +4,14 @@ use crate::{fail::Answer, json::Look as _, kind::Kind, world::World};
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// What the shop is called, where nobody said.
+pub(crate) const NAME: &str = "Simulated Shop";
+
 /// `GET /v1/account`
 pub(crate) fn retrieve() -> Answer {
     Ok(json!({
         "id": "acct_1StripeSim", "object": "account", "type": "standard", "country": "US",
-        "business_profile": { "name": "stripe-sim", "mcc": null, "product_description": null, "support_address": null, "support_email": null, "support_phone": null, "support_url": null, "url": null },
+        "business_profile": { "name": NAME, "mcc": null, "product_description": null, "support_address": null, "support_email": null, "support_phone": null, "support_url": null, "url": null },
         "business_type": "company", "capabilities": { "card_payments": "active", "sepa_debit_payments": "active", "transfers": "active" },
         "charges_enabled": true, "created": 1_700_000_000, "default_currency": "usd", "details_submitted": true,
         "email": "simulator@example.com", "payouts_enabled": true,
@@ -17,7 +20,7 @@ pub(crate) fn retrieve() -> Answer {
             "branding": { "icon": null, "logo": null, "primary_color": null, "secondary_color": null },
             "card_issuing": { "tos_acceptance": { "date": null, "ip": null } },
             "card_payments": { "decline_on": { "avs_failure": false, "cvc_failure": true }, "statement_descriptor_prefix": null, "statement_descriptor_prefix_kana": null, "statement_descriptor_prefix_kanji": null },
-            "dashboard": { "display_name": "stripe-sim", "timezone": "Etc/UTC" },
+            "dashboard": { "display_name": NAME, "timezone": "Etc/UTC" },
             "invoices": { "default_account_tax_ids": null, "hosted_payment_method_save": "offer" },
             "payments": { "statement_descriptor": "STRIPE-SIM", "statement_descriptor_kana": null, "statement_descriptor_kanji": null },
             "payouts": { "debit_negative_balances": true, "schedule": { "delay_days": 2, "interval": "daily" }, "statement_descriptor": null },
@@ -40,7 +43,8 @@ pub(crate) fn balance(world: &World) -> Answer {
     }
     sums.entry("usd".to_owned()).or_default();
     let amount = |currency: &str, amount: i64| json!({ "amount": amount, "currency": currency, "source_types": { "card": amount } });
-    let available: Vec<_> = sums.iter().map(|(currency, (sum, _))| amount(currency, *sum)).collect();
+    let available: Vec<_> =
+        sums.iter().map(|(currency, (sum, _))| amount(currency, *sum)).collect();
     let pending: Vec<_> = sums.iter().map(|(currency, (_, sum))| amount(currency, *sum)).collect();
     Ok(json!({
         "object": "balance", "available": available, "pending": pending, "livemode": false,

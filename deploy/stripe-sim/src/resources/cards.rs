@@ -122,7 +122,9 @@ pub(crate) fn judge(number: &str, asked: Asked) -> Verdict {
         "4100000000000019" => refuse(FRAUDULENT),
         "4000000000000341" => when_charged(refuse(GENERIC)),
         "4000002500003155" if asked.is_set_up => pay,
-        "4000003800000446" if asked.session == Session::Off || asked.purpose == Purpose::Save => pay,
+        "4000003800000446" if asked.session == Session::Off || asked.purpose == Purpose::Save => {
+            pay
+        }
         "4000002500003155" | "4000003800000446" | "4000002760003184" | "4000000000003220" => {
             authenticate_then(pay)
         }
@@ -170,7 +172,11 @@ fn brand(number: &str) -> Option<(&'static str, &'static str, &'static str)> {
 
 /// Brand, country and funding of any card.
 pub(crate) fn face(number: &str) -> (&'static str, &'static str, &'static str) {
-    let country = if number.starts_with("400000250") || number.starts_with("400000276") { "DE" } else { "US" };
+    let country = if number.starts_with("400000250") || number.starts_with("400000276") {
+        "DE"
+    } else {
+        "US"
+    };
     brand(number).unwrap_or(("visa", country, "credit"))
 }
 
@@ -184,7 +190,9 @@ pub(crate) fn number_of(alias: &str) -> Option<&'static str> {
         "amex" => "378282246310005",
         "discover" => "6011111111111117",
         "chargeDeclined" | "visa_chargeDeclined" => "4000000000000002",
-        "chargeDeclinedInsufficientFunds" | "visa_chargeDeclinedInsufficientFunds" => "4000000000009995",
+        "chargeDeclinedInsufficientFunds" | "visa_chargeDeclinedInsufficientFunds" => {
+            "4000000000009995"
+        }
         "chargeDeclinedLostCard" | "visa_chargeDeclinedLostCard" => "4000000000009987",
         "chargeDeclinedStolenCard" | "visa_chargeDeclinedStolenCard" => "4000000000009979",
         "chargeDeclinedExpiredCard" => "4000000000000069",
@@ -211,7 +219,9 @@ pub(crate) fn number_of(alias: &str) -> Option<&'static str> {
 /// Does the number's last digit agree with the others?
 pub(crate) fn is_well_formed(number: &str) -> bool {
     let digits: Option<Vec<u32>> = number.chars().map(|digit| digit.to_digit(10)).collect();
-    let Some(digits) = digits.filter(|digits| (12..=19).contains(&digits.len())) else { return false };
+    let Some(digits) = digits.filter(|digits| (12..=19).contains(&digits.len())) else {
+        return false;
+    };
     let sum: u32 = digits
         .iter()
         .rev()

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 pub(crate) fn create_product(world: &mut World, params: &Params) -> Answer {
     params.need("name")?;
     if let Some(id) = params.full("id").filter(|id| world.find(id).is_some()) {
-        return Err(Fail::param("id", format!("Product already exists: {id}")).code("resource_already_exists"));
+        return Err(Fail::param("id", format!("Product already exists: {id}"))
+            .code("resource_already_exists"));
     }
     let id = add_product(world, params);
     if let Some(data) = params.group("default_price_data") {
@@ -32,10 +33,23 @@ fn add_product(world: &mut World, params: &Params) -> String {
         "active": true, "images": [], "marketing_features": [], "metadata": {}, "type": "service",
         "updated": world.now,
     });
-    params.echo(&mut product, &[
-        "id", "name", "active", "description", "images", "marketing_features", "package_dimensions", "shippable",
-        "statement_descriptor", "tax_code", "unit_label", "url",
-    ]);
+    params.echo(
+        &mut product,
+        &[
+            "id",
+            "name",
+            "active",
+            "description",
+            "images",
+            "marketing_features",
+            "package_dimensions",
+            "shippable",
+            "statement_descriptor",
+            "tax_code",
+            "unit_label",
+            "url",
+        ],
+    );
     params.echo_metadata(&mut product);
     world.add(Kind::Product, product)
 }
@@ -48,10 +62,22 @@ pub(crate) fn update_product(world: &mut World, id: &str, params: &Params) -> An
     }
     let now = world.now;
     world.edit(id, "product.updated", |product| {
-        params.echo(product, &[
-            "name", "active", "description", "images", "default_price", "marketing_features", "shippable",
-            "statement_descriptor", "tax_code", "unit_label", "url",
-        ]);
+        params.echo(
+            product,
+            &[
+                "name",
+                "active",
+                "description",
+                "images",
+                "default_price",
+                "marketing_features",
+                "shippable",
+                "statement_descriptor",
+                "tax_code",
+                "unit_label",
+                "url",
+            ],
+        );
         params.echo_metadata(product);
         product["updated"] = json!(now);
     });
@@ -96,14 +122,22 @@ pub(crate) fn create_price(world: &mut World, params: &Params) -> Answer {
 pub(crate) fn inline_price(world: &mut World, data: &Params) -> Result<String, Fail> {
     let currency = money::currency(data.need("currency")?, "price_data[currency]")?;
     let product = match (data.full("product"), data.group("product_data")) {
-        (Some(product), _) => world.need(Kind::Product, product, "price_data[product]")?.text("id").to_owned(),
+        (Some(product), _) => {
+            world.need(Kind::Product, product, "price_data[product]")?.text("id").to_owned()
+        }
         (None, Some(product)) => add_product(world, &product),
         (None, None) => return Err(Fail::missing("price_data[product_data]")),
     };
     add_price(world, data, &currency, &product, Listed::No)
 }
 
-fn add_price(world: &mut World, params: &Params, currency: &str, product: &str, listed: Listed) -> Result<String, Fail> {
+fn add_price(
+    world: &mut World,
+    params: &Params,
+    currency: &str,
+    product: &str,
+    listed: Listed,
+) -> Result<String, Fail> {
     let amount = match (params.int("unit_amount"), params.text("unit_amount_decimal")) {
         (Some(amount), _) => Some(amount),
         (None, Some(decimal)) => Some(decimal.parse().map_err(|_| {
@@ -111,7 +145,8 @@ fn add_price(world: &mut World, params: &Params, currency: &str, product: &str, 
         })?),
         (None, None) => None,
     };
-    let custom = params.group("custom_unit_amount").filter(|custom| custom.flag("enabled") == Some(true));
+    let custom =
+        params.group("custom_unit_amount").filter(|custom| custom.flag("enabled") == Some(true));
     let Some(amount) = amount.or_else(|| custom.as_ref().map(|_| 0)) else {
         return Err(Fail::missing("unit_amount"));
     };
@@ -120,7 +155,9 @@ fn add_price(world: &mut World, params: &Params, currency: &str, product: &str, 
         return Err(Fail::param("unit_amount", said).code("parameter_invalid_integer"));
     }
     let key = params.full("lookup_key");
-    if let Some(taken) = key.and_then(|key| world.all(Kind::Price).find(|price| price.text("lookup_key") == key)) {
+    if let Some(taken) =
+        key.and_then(|key| world.all(Kind::Price).find(|price| price.text("lookup_key") == key))
+    {
         let taken = taken.text("id").to_owned();
         if params.flag("transfer_lookup_key") != Some(true) {
             let said = format!("A price (`{taken}`) already uses that lookup key.");
@@ -186,13 +223,16 @@ pub(crate) fn products(world: &World, params: &Params) -> Answer {
 /// A price as plans were, before there were prices.
 pub(crate) fn plan(price: &Value) -> Value {
     let recurring = price.at("recurring");
-    skeleton::nested("plan", json!({
-        "id": price.at("id"), "active": price.at("active"), "amount": price.at("unit_amount"),
-        "amount_decimal": price.at("unit_amount_decimal"), "billing_scheme": "per_unit",
-        "created": price.at("created"), "currency": price.at("currency"), "interval": recurring.at("interval"),
-        "interval_count": recurring.at("interval_count"), "livemode": false, "metadata": price.at("metadata"),
-        "nickname": price.at("nickname"), "product": price.at("product"), "usage_type": "licensed",
-    }))
+    skeleton::nested(
+        "plan",
+        json!({
+            "id": price.at("id"), "active": price.at("active"), "amount": price.at("unit_amount"),
+            "amount_decimal": price.at("unit_amount_decimal"), "billing_scheme": "per_unit",
+            "created": price.at("created"), "currency": price.at("currency"), "interval": recurring.at("interval"),
+            "interval_count": recurring.at("interval_count"), "livemode": false, "metadata": price.at("metadata"),
+            "nickname": price.at("nickname"), "product": price.at("product"), "usage_type": "licensed",
+        }),
+    )
 }
 
 /// What a price asks for so many.

@@ -34,7 +34,11 @@ pub(crate) fn answer(world: &mut World, id: &str, passed: bool) -> Result<String
 
 fn fail(world: &mut World, id: &str, intent: &Value) {
     let is_payment = intent.text("object") == Kind::PaymentIntent.object();
-    let code = if is_payment { "payment_intent_authentication_failure" } else { "setup_intent_authentication_failure" };
+    let code = if is_payment {
+        "payment_intent_authentication_failure"
+    } else {
+        "setup_intent_authentication_failure"
+    };
     let error = json!({
         "code": code, "doc_url": format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")),
         "message": "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
@@ -76,12 +80,19 @@ fn next(world: &World, id: &str, asked: &Value) -> String {
     if let Some(invoice) = intent.opt("_invoice") {
         return format!("{base}/i/{invoice}");
     }
-    let kind = if intent.text("object") == Kind::PaymentIntent.object() { "payment_intent" } else { "setup_intent" };
+    let kind = if intent.text("object") == Kind::PaymentIntent.object() {
+        "payment_intent"
+    } else {
+        "setup_intent"
+    };
     let back = asked.at("next_action").at("redirect_to_url").text("return_url");
     if back.is_empty() {
         return format!("{base}/3ds/{id}");
     }
     let joint = if back.contains('?') { '&' } else { '?' };
     let status = if is_done { "succeeded" } else { "failed" };
-    format!("{back}{joint}{kind}={id}&{kind}_client_secret={}&redirect_status={status}", intent.text("client_secret"))
+    format!(
+        "{back}{joint}{kind}={id}&{kind}_client_secret={}&redirect_status={status}",
+        intent.text("client_secret")
+    )
 }

@@ -115,7 +115,14 @@ pub(crate) fn book_payment(world: &mut World, charge: &str) {
 }
 
 /// Puts an amount into our balance, less a fee; a negative one takes it out.
-pub(crate) fn book(world: &mut World, charge: &str, kind: &str, amount: i64, fee: i64, source: &str) -> String {
+pub(crate) fn book(
+    world: &mut World,
+    charge: &str,
+    kind: &str,
+    amount: i64,
+    fee: i64,
+    source: &str,
+) -> String {
     let currency = world.get(charge).text("currency").to_owned();
     let now = world.now;
     let category = match kind {
@@ -125,7 +132,9 @@ pub(crate) fn book(world: &mut World, charge: &str, kind: &str, amount: i64, fee
     };
     let fees = match fee {
         0 => json!([]),
-        fee => json!([{ "amount": fee, "application": null, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee" }]),
+        fee => {
+            json!([{ "amount": fee, "application": null, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee" }])
+        }
     };
     world.add(Kind::BalanceTransaction, json!({
         "amount": amount, "available_on": now + 2 * 86_400, "balance_type": "payments", "created": now,
@@ -171,7 +180,10 @@ pub(crate) fn capture(world: &mut World, charge: &str, amount: i64) {
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     world.need(Kind::Charge, id, "id")?;
     world.edit(id, "charge.updated", |charge| {
-        params.echo(charge, &["description", "receipt_email", "shipping", "fraud_details", "transfer_group"]);
+        params.echo(
+            charge,
+            &["description", "receipt_email", "shipping", "fraud_details", "transfer_group"],
+        );
         params.echo_metadata(charge);
     });
     Ok(world.get(id).clone())

@@ -32,9 +32,22 @@ const LINES_MAX: usize = 100;
 
 /// Members that are shown as they were given.
 const ECHOED: [&str; 17] = [
-    "allow_promotion_codes", "billing_address_collection", "cancel_url", "client_reference_id", "consent_collection",
-    "customer", "customer_email", "locale", "mode", "payment_method_collection", "payment_method_options",
-    "phone_number_collection", "saved_payment_method_options", "submit_type", "success_url", "ui_mode",
+    "allow_promotion_codes",
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "consent_collection",
+    "customer",
+    "customer_email",
+    "locale",
+    "mode",
+    "payment_method_collection",
+    "payment_method_options",
+    "phone_number_collection",
+    "saved_payment_method_options",
+    "submit_type",
+    "success_url",
+    "ui_mode",
     "tax_id_collection",
 ];
 
@@ -43,7 +56,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let mode = params.full("mode").unwrap_or("payment");
     if let Some(customer) = params.full("customer") {
         if params.has("customer_email") {
-            return Err(Fail::param("customer_email", "You may only specify one of these parameters: customer, customer_email."));
+            return Err(Fail::param(
+                "customer_email",
+                "You may only specify one of these parameters: customer, customer_email.",
+            ));
         }
         world.need(Kind::Customer, customer, "customer")?;
     }
@@ -56,17 +72,20 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     };
     let asked = params.texts("payment_method_types");
     payment_intents::check_types(&asked, &currency)?;
-    let types = if asked.is_empty() { payment_intents::usual_types(&currency) } else { json!(asked) };
+    let types =
+        if asked.is_empty() { payment_intents::usual_types(&currency) } else { json!(asked) };
     let promotion = promotions::asked(world, params)?;
     if promotion.is_some() && params.has("allow_promotion_codes") {
-        return Err(Fail::request("You may only specify one of these parameters: allow_promotion_codes, discounts."));
+        return Err(Fail::request(
+            "You may only specify one of these parameters: allow_promotion_codes, discounts.",
+        ));
     }
     let id = world.id_of(Kind::CheckoutSession);
     let url = format!("{}/c/pay/{id}", world.public_url);
     let mut session = json!({
         "id": id, "adaptive_pricing": { "enabled": false },
         "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
-        "currency": if mode == "setup" { Value::Null } else { json!(currency) },
+        "branding_settings": branding(params), "currency": if mode == "setup" { Value::Null } else { json!(currency) },
         "custom_fields": [], "customer_creation": if mode == "payment" { json!("if_required") } else { Value::Null },
         "custom_text": { "after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null },
         "expires_at": expires_at, "metadata": {}, "mode": mode, "payment_method_options": {},
@@ -101,6 +120,17 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     Ok(world.get(&id).clone())
 }
 
+fn branding(params: &Params) -> Value {
+    let mut branding = json!({
+        "background_color": "#ffffff", "border_style": "rounded", "button_color": "#0074d4",
+        "display_name": super::account::NAME, "font_family": "default", "icon": null, "logo": null,
+    });
+    if let Some(given) = params.value("branding_settings").cloned() {
+        crate::json::merge(&mut branding, given);
+    }
+    branding
+}
+
 fn check_urls(params: &Params) -> Result<(), Fail> {
     let is_hosted = params.full("ui_mode").is_none_or(|mode| mode.starts_with("hosted"));
     if is_hosted && !params.has("success_url") {
@@ -123,8 +153,14 @@ fn expiry(world: &World, params: &Params) -> Result<i64, Fail> {
     // Whoever asked reads a clock of their own.
     let slack = 60;
     match at - world.now {
-        lasts if lasts < LIFETIME_MIN_SECONDS - slack => Err(Fail::param("expires_at", "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.")),
-        lasts if lasts > LIFETIME_SECONDS + slack => Err(Fail::param("expires_at", "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.")),
+        lasts if lasts < LIFETIME_MIN_SECONDS - slack => Err(Fail::param(
+            "expires_at",
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
+        )),
+        lasts if lasts > LIFETIME_SECONDS + slack => Err(Fail::param(
+            "expires_at",
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
+        )),
         _ => Ok(at),
     }
 }
@@ -135,14 +171,19 @@ fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>,
     if mode == "setup" {
         return match asked.is_empty() {
             true => Ok(Vec::new()),
-            false => Err(Fail::param("line_items", "You may not pass `line_items` in `setup` mode.")),
+            false => {
+                Err(Fail::param("line_items", "You may not pass `line_items` in `setup` mode."))
+            }
         };
     }
     if asked.is_empty() {
         return Err(Fail::missing("line_items"));
     }
     if asked.len() > LINES_MAX {
-        return Err(Fail::param("line_items", format!("A session has at most {LINES_MAX} line items.")));
+        return Err(Fail::param(
+            "line_items",
+            format!("A session has at most {LINES_MAX} line items."),
+        ));
     }
     let mut lines = Vec::new();
     for (at, line) in asked.iter().enumerate() {
@@ -151,7 +192,8 @@ fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>,
             (Some(price), _) => {
                 let found = world.need(Kind::Price, price, &format!("{param}[price]"))?;
                 if !found.flag("active") {
-                    let said = "The price specified is inactive. This field only accepts active prices.";
+                    let said =
+                        "The price specified is inactive. This field only accepts active prices.";
                     return Err(Fail::param(format!("{param}[price]"), said));
                 }
                 price.to_owned()
@@ -161,9 +203,19 @@ fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>,
         };
         let quantity = match line.int("quantity") {
             Some(quantity @ 1..=999_999) => quantity,
-            Some(_) => return Err(Fail::param(format!("{param}[quantity]"), "This value must be between 1 and 999999.")),
+            Some(_) => {
+                return Err(Fail::param(
+                    format!("{param}[quantity]"),
+                    "This value must be between 1 and 999999.",
+                ));
+            }
             None if line.has("adjustable_quantity") => 1,
-            None => return Err(Fail::param(format!("{param}[quantity]"), "Quantity is required. Add `quantity` to `line_items`.")),
+            None => {
+                return Err(Fail::param(
+                    format!("{param}[quantity]"),
+                    "Quantity is required. Add `quantity` to `line_items`.",
+                ));
+            }
         };
         let id = world.id("li_1", 23);
         lines.push(json!({
@@ -178,10 +230,16 @@ fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>,
 fn check_lines(lines: &[Value], mode: &str) -> Result<(), Fail> {
     let is_recurring = |line: &Value| line.at("price").at("recurring").is_object();
     if mode == "payment" && lines.iter().any(is_recurring) {
-        return Err(Fail::param("line_items", "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices."));
+        return Err(Fail::param(
+            "line_items",
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices.",
+        ));
     }
     if mode == "subscription" && !lines.iter().any(is_recurring) {
-        return Err(Fail::param("line_items", "You must provide at least one recurring price in `subscription` mode when using prices."));
+        return Err(Fail::param(
+            "line_items",
+            "You must provide at least one recurring price in `subscription` mode when using prices.",
+        ));
     }
     let currency = |line: &Value| line.at("price").text("currency").to_owned();
     if lines.iter().any(|line| Some(currency(line)) != lines.first().map(currency)) {
@@ -194,8 +252,17 @@ fn check_lines(lines: &[Value], mode: &str) -> Result<(), Fail> {
 pub(crate) fn lines(world: &World, session: &str) -> Vec<Value> {
     let session = world.get(session);
     let lines = session.items("_lines");
-    let amount = |line: &Value| catalog::amount_of(line.at("price"), line.int("quantity"));
-    let amounts: Vec<_> = lines.iter().map(|line| (line.at("price").text("product").to_owned(), amount(line))).collect();
+    // What a trial is for is due when it ends.
+    let data = session.at("_data").at("subscription_data");
+    let is_trial = data.int("trial_period_days") > 0 || data.at("trial_end").is_i64();
+    let amount = |line: &Value| match line.at("price").at("recurring") {
+        Value::Object(_) if is_trial => 0,
+        _ => catalog::amount_of(line.at("price"), line.int("quantity")),
+    };
+    let amounts: Vec<_> = lines
+        .iter()
+        .map(|line| (line.at("price").text("product").to_owned(), amount(line)))
+        .collect();
     let coupon = world.get(session.at("_promotion").text("coupon"));
     let shares = promotions::shares(coupon, &amounts);
     lines.iter().zip(shares).map(|(line, share)| {
@@ -219,7 +286,9 @@ pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
 fn set_promotion(world: &mut World, id: &str, promotion: Option<Promotion>) {
     world.set(id, |session| {
         session["discounts"] = match &promotion {
-            Some(promotion) => json!([{ "coupon": promotion.coupon, "promotion_code": promotion.code }]),
+            Some(promotion) => {
+                json!([{ "coupon": promotion.coupon, "promotion_code": promotion.code }])
+            }
             None => json!([]),
         };
         session["_promotion"] = match &promotion {
@@ -239,7 +308,8 @@ fn sum(world: &mut World, id: &str) {
         if session.text("mode") != "setup" {
             session["amount_subtotal"] = json!(subtotal);
             session["amount_total"] = json!(subtotal - discount);
-            session["total_details"] = json!({ "amount_discount": discount, "amount_shipping": 0, "amount_tax": 0 });
+            session["total_details"] =
+                json!({ "amount_discount": discount, "amount_shipping": 0, "amount_tax": 0 });
         }
     });
 }
@@ -249,7 +319,8 @@ fn check_total(world: &World, id: &str) -> Result<(), Fail> {
     let (total, currency) = (session.int("amount_total"), session.text("currency"));
     if session.text("mode") == "payment" && total > 0 && total < money::least(currency) {
         let least = money::say(money::least(currency), currency);
-        let said = format!("The Checkout Session's total amount due must add up to at least {least}");
+        let said =
+            format!("The Checkout Session's total amount due must add up to at least {least}");
         return Err(Fail::request(said).code("amount_too_small"));
     }
     Ok(())
@@ -268,7 +339,9 @@ fn need_open(world: &World, id: &str, verb: &str) -> Result<Value, Fail> {
         "open" => Ok(session.clone()),
         status => {
             let status = if status == "complete" { "complete" } else { "expired" };
-            let said = format!("Only Checkout Sessions with a status in [\"open\"] can be {verb}. This Checkout Session has a status of {status}.");
+            let said = format!(
+                "Only Checkout Sessions with a status in [\"open\"] can be {verb}. This Checkout Session has a status of {status}."
+            );
             Err(Fail::request(said))
         }
     }
@@ -312,10 +385,9 @@ pub(crate) fn apply_promotion(world: &mut World, id: &str, code: Option<&str>) -
 /// What somebody does on the page.
 #[derive(Debug)]
 pub(crate) struct Paying {
-    pub(crate) method: Method,
+    /// Nothing is needed where nothing is due.
+    pub(crate) method: Option<Method>,
     pub(crate) email: Option<String>,
-    /// Lines whose quantity may be changed, by id.
-    pub(crate) quantities: Vec<(String, i64)>,
 }
 
 /// Where the browser goes next.
@@ -329,22 +401,32 @@ pub(crate) enum Next {
 /// Pays.
 pub(crate) fn pay(world: &mut World, id: &str, paying: Paying) -> Result<Next, Fail> {
     need_open(world, id, "paid")?;
-    change_quantities(world, id, &paying.quantities)?;
     let email = paying.email.as_deref();
     let email = email.or_else(|| world.get(id).opt("customer_email")).map(str::to_owned);
-    let method = payment_methods::make(world, &paying.method)?;
+    let Some(method) = paying.method else {
+        return confirm_nothing(world, id, email.as_deref());
+    };
+    let method = payment_methods::make(world, &method)?;
     confirm(world, id, &method, email.as_deref())
 }
 
 /// Takes quantities that somebody chose, of lines that leave the choice.
-pub(crate) fn change_quantities(world: &mut World, id: &str, quantities: &[(String, i64)]) -> Result<(), Fail> {
+pub(crate) fn change_quantities(
+    world: &mut World,
+    id: &str,
+    quantities: &[(String, i64)],
+) -> Result<(), Fail> {
     for (line_id, quantity) in quantities {
         let session = world.get(id);
         let line = session.items("_lines").iter().find(|line| line.text("id") == line_id);
         let rule = line.map_or(&Value::Null, |line| line.at("adjustable_quantity"));
-        let (least, most) = (rule.at("minimum").as_i64().unwrap_or(0), rule.at("maximum").as_i64().unwrap_or(99));
+        let (least, most) =
+            (rule.at("minimum").as_i64().unwrap_or(0), rule.at("maximum").as_i64().unwrap_or(99));
         if !rule.flag("enabled") || *quantity < least.max(1) || *quantity > most {
-            return Err(Fail::param("quantity", format!("The quantity has to be from {} to {most}.", least.max(1))));
+            return Err(Fail::param(
+                "quantity",
+                format!("The quantity has to be from {} to {most}.", least.max(1)),
+            ));
         }
         world.set(id, |session| {
             if let Some(lines) = session["_lines"].as_array_mut() {
@@ -358,16 +440,35 @@ pub(crate) fn change_quantities(world: &mut World, id: &str, quantities: &[(Stri
     check_total(world, id)
 }
 
+/// Nothing is due, and nobody is asked for anything.
+fn confirm_nothing(world: &mut World, id: &str, email: Option<&str>) -> Result<Next, Fail> {
+    let session = world.get(id);
+    if session.text("mode") != "payment" || session.int("amount_total") > 0 {
+        return Err(Fail::missing("payment_method"));
+    }
+    describe_customer(world, id, "", email);
+    confirm_payment(world, id, "")?;
+    Ok(Next::Go(success_url(world.get(id))))
+}
+
 /// `POST /v1/payment_pages/:id/confirm`: what the page calls.
 pub(crate) fn confirm_page(world: &mut World, id: &str, params: &Params) -> Answer {
     let session = need_open(world, id, "paid")?;
     if let Some(expected) = params.int("expected_amount") {
         if expected != session.int("amount_total") {
-            return Err(Fail::param("expected_amount", "The expected amount is not what is to be paid.").code("checkout_amount_mismatch"));
+            return Err(Fail::param(
+                "expected_amount",
+                "The expected amount is not what is to be paid.",
+            )
+            .code("checkout_amount_mismatch"));
         }
     }
     let method = match params.group("payment_method_data") {
         Some(data) => payment_methods::create(world, &data)?.text("id").to_owned(),
+        None if !params.has("payment_method") => {
+            confirm_nothing(world, id, None)?;
+            return Ok(world.get(id).clone());
+        }
         None => payment_methods::resolve(world, params.need("payment_method")?, "payment_method")?,
     };
     let email = world.get(&method).at("billing_details").opt("email").map(str::to_owned);
@@ -380,7 +481,10 @@ fn confirm(world: &mut World, id: &str, method: &str, email: Option<&str>) -> Re
     let session = world.get(id).clone();
     let kind = world.get(method).text("type").to_owned();
     if !session.items("payment_method_types").iter().any(|allowed| *allowed == kind) {
-        return Err(Fail::param("payment_method", format!("This session doesn't take payment methods of type {kind}.")));
+        return Err(Fail::param(
+            "payment_method",
+            format!("This session doesn't take payment methods of type {kind}."),
+        ));
     }
     describe_customer(world, id, method, email);
     match session.text("mode") {
@@ -390,7 +494,8 @@ fn confirm(world: &mut World, id: &str, method: &str, email: Option<&str>) -> Re
     }
     let session = world.get(id);
     if session.text("status") == "open" {
-        let waiting = session.opt("_intent").or_else(|| session.opt("setup_intent")).unwrap_or_default();
+        let waiting =
+            session.opt("_intent").or_else(|| session.opt("setup_intent")).unwrap_or_default();
         return Ok(Next::Challenge(waiting.to_owned()));
     }
     Ok(Next::Go(success_url(session)))
@@ -405,7 +510,11 @@ fn describe_customer(world: &mut World, id: &str, method: &str, email: Option<&s
     let details = world.get(method).at("billing_details").clone();
     let customer = world.get(world.get(id).text("customer")).clone();
     let email = email.map(|email| json!(email)).unwrap_or_else(|| customer.at("email").clone());
-    let name = if details.at("name").is_null() { customer.at("name").clone() } else { details.at("name").clone() };
+    let name = if details.at("name").is_null() {
+        customer.at("name").clone()
+    } else {
+        details.at("name").clone()
+    };
     let address = json!({ "city": null, "country": "US", "line1": null, "line2": null, "postal_code": null, "state": null });
     world.set(id, |session| {
         session["customer_details"] = json!({
@@ -422,13 +531,15 @@ fn customer(world: &mut World, id: &str) -> Option<String> {
         return Some(customer.to_owned());
     }
     let data = session.at("_data").at("payment_intent_data");
-    let is_needed = session.text("mode") == "subscription" || session.text("customer_creation") == "always"
+    let is_needed = session.text("mode") == "subscription"
+        || session.text("customer_creation") == "always"
         || data.opt("setup_future_usage").is_some();
     if !is_needed {
         return None;
     }
     let details = session.at("customer_details");
-    let made = customers::make(world, json!({ "email": details.at("email"), "name": details.at("name") }));
+    let made =
+        customers::make(world, json!({ "email": details.at("email"), "name": details.at("name") }));
     world.set(id, |session| session["customer"] = json!(made));
     Some(made)
 }
@@ -453,8 +564,11 @@ fn confirm_payment(world: &mut World, id: &str, method: &str) -> Result<(), Fail
                 more["metadata"] = json!({});
             }
             let wish = Wish {
-                amount: session.int("amount_total"), currency: session.text("currency"),
-                customer: customer.as_deref(), types: session.at("payment_method_types").clone(), more,
+                amount: session.int("amount_total"),
+                currency: session.text("currency"),
+                customer: customer.as_deref(),
+                types: session.at("payment_method_types").clone(),
+                more,
             };
             let intent = payment_intents::make(world, wish);
             world.set(id, |session| {
@@ -518,7 +632,12 @@ pub(crate) fn setup_done(world: &mut World, id: &str) {
 }
 
 /// The first invoice of a session's subscription stands like this.
-pub(crate) fn subscription_moved(world: &mut World, id: &str, subscription: &str, payment_status: &str) {
+pub(crate) fn subscription_moved(
+    world: &mut World,
+    id: &str,
+    subscription: &str,
+    payment_status: &str,
+) {
     let invoice = world.get(subscription).at("latest_invoice").clone();
     world.set(id, |session| {
         session["subscription"] = json!(subscription);
@@ -537,7 +656,8 @@ pub(crate) fn subscription_moved(world: &mut World, id: &str, subscription: &str
 
 fn complete(world: &mut World, id: &str, payment_status: &str) {
     let promotion = world.get(id).at("_promotion").clone();
-    if let (Some(coupon), true) = (promotion.opt("coupon"), world.get(id).text("mode") == "payment") {
+    if let (Some(coupon), true) = (promotion.opt("coupon"), world.get(id).text("mode") == "payment")
+    {
         let code = promotion.opt("code").map(str::to_owned);
         promotions::redeem(world, &Promotion { coupon: coupon.to_owned(), code });
     }
@@ -551,7 +671,9 @@ fn complete(world: &mut World, id: &str, payment_status: &str) {
 
 /// `GET /v1/checkout/sessions`
 pub(crate) fn list(world: &World, params: &Params) -> Answer {
-    let email = params.group("customer_details").and_then(|details| details.full("email").map(str::to_owned));
+    let email = params
+        .group("customer_details")
+        .and_then(|details| details.full("email").map(str::to_owned));
     let mut fields = params.all().clone();
     fields.remove("customer_details");
     world.list(Kind::CheckoutSession, &Params::from(fields), "/v1/checkout/sessions", |session| {

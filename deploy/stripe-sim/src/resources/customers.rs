@@ -10,8 +10,16 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-const ECHOED: [&str; 8] =
-    ["address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt"];
+const ECHOED: [&str; 8] = [
+    "address",
+    "description",
+    "email",
+    "name",
+    "phone",
+    "preferred_locales",
+    "shipping",
+    "tax_exempt",
+];
 
 /// `POST /v1/customers`
 pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
@@ -36,7 +44,9 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     });
     if let Some(default) = default {
         payment_methods::attach_to(world, &default, &id)?;
-        world.set(&id, |customer| customer["invoice_settings"]["default_payment_method"] = json!(default));
+        world.set(&id, |customer| {
+            customer["invoice_settings"]["default_payment_method"] = json!(default)
+        });
     }
     if let Some(coupon) = coupon {
         promotions::discount_customer(world, &id, &coupon);
@@ -46,7 +56,9 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 
 fn is_same_name(params: &Params) -> bool {
     let settings = params.group("invoice_settings");
-    settings.and_then(|settings| settings.full("default_payment_method").map(str::to_owned)).as_deref()
+    settings
+        .and_then(|settings| settings.full("default_payment_method").map(str::to_owned))
+        .as_deref()
         == params.full("payment_method")
 }
 
@@ -65,7 +77,8 @@ pub(crate) fn make(world: &mut World, more: Value) -> String {
 fn check_email(params: &Params) -> Result<(), Fail> {
     match params.full("email") {
         Some(email) if !email.contains('@') || email.contains(char::is_whitespace) => {
-            Err(Fail::param("email", format!("Invalid email address: {email}")).code("email_invalid"))
+            Err(Fail::param("email", format!("Invalid email address: {email}"))
+                .code("email_invalid"))
         }
         _ => Ok(()),
     }
@@ -94,7 +107,8 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     if let Some(default) = &default {
         if world.get(default).opt("customer") != Some(id) {
             let said = "The customer does not have a payment method with the ID provided. The payment method must be attached to the customer.";
-            return Err(Fail::param("invoice_settings[default_payment_method]", said).code("resource_missing"));
+            return Err(Fail::param("invoice_settings[default_payment_method]", said)
+                .code("resource_missing"));
         }
     }
     match params.text("coupon") {

@@ -24,13 +24,19 @@ pub(crate) enum Weight {
 }
 
 /// Opens one.
-pub(crate) fn open(world: &mut World, charge: &str, amount: Option<i64>, reason: &str, weight: Weight) -> String {
+pub(crate) fn open(
+    world: &mut World,
+    charge: &str,
+    amount: Option<i64>,
+    reason: &str,
+    weight: Weight,
+) -> String {
     let found = world.get(charge).clone();
     let amount = amount.unwrap_or_else(|| found.int("amount_captured"));
     let due = world.now + EVIDENCE_SECONDS;
-    let status = match weight {
-        Weight::Dispute => "needs_response",
-        Weight::Inquiry => "warning_needs_response",
+    let (status, case) = match weight {
+        Weight::Dispute => ("needs_response", "chargeback"),
+        Weight::Inquiry => ("warning_needs_response", "inquiry"),
     };
     let id = world.add(Kind::Dispute, json!({
         "amount": amount, "balance_transactions": [], "charge": charge, "currency": found.at("currency"),
@@ -38,7 +44,7 @@ pub(crate) fn open(world: &mut World, charge: &str, amount: Option<i64>, reason:
         "evidence_details": { "due_by": due, "enhanced_eligibility": {}, "has_evidence": false, "past_due": false, "submission_count": 0 },
         "is_charge_refundable": weight == Weight::Inquiry, "metadata": {},
         "payment_intent": found.at("payment_intent"), "reason": reason, "status": status,
-        "payment_method_details": { "type": "card", "card": { "brand": "visa", "case_type": "chargeback", "network_reason_code": "83" } },
+        "payment_method_details": { "type": "card", "card": { "brand": "visa", "case_type": case, "network": "visa", "network_reason_code": "83" } },
     }));
     world.set(charge, |charge| {
         charge["disputed"] = json!(true);
@@ -53,13 +59,33 @@ pub(crate) fn open(world: &mut World, charge: &str, amount: Option<i64>, reason:
 
 fn no_evidence() -> Value {
     let texts = [
-        "access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure",
-        "cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name",
-        "customer_purchase_ip", "customer_signature", "duplicate_charge_documentation",
-        "duplicate_charge_explanation", "duplicate_charge_id", "product_description", "receipt",
-        "refund_policy", "refund_policy_disclosure", "refund_refusal_explanation", "service_date",
-        "service_documentation", "shipping_address", "shipping_carrier", "shipping_date",
-        "shipping_documentation", "shipping_tracking_number", "uncategorized_file", "uncategorized_text",
+        "access_activity_log",
+        "billing_address",
+        "cancellation_policy",
+        "cancellation_policy_disclosure",
+        "cancellation_rebuttal",
+        "customer_communication",
+        "customer_email_address",
+        "customer_name",
+        "customer_purchase_ip",
+        "customer_signature",
+        "duplicate_charge_documentation",
+        "duplicate_charge_explanation",
+        "duplicate_charge_id",
+        "product_description",
+        "receipt",
+        "refund_policy",
+        "refund_policy_disclosure",
+        "refund_refusal_explanation",
+        "service_date",
+        "service_documentation",
+        "shipping_address",
+        "shipping_carrier",
+        "shipping_date",
+        "shipping_documentation",
+        "shipping_tracking_number",
+        "uncategorized_file",
+        "uncategorized_text",
     ];
     let mut evidence: Value = texts.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
     evidence["enhanced_evidence"] = json!({});
@@ -73,7 +99,14 @@ fn withdraw(world: &mut World, id: &str) {
 
 fn move_funds(world: &mut World, id: &str, sign: i64, fee: i64) {
     let dispute = world.get(id).clone();
-    let booked = charges::book(world, dispute.text("charge"), "adjustment", sign * dispute.int("amount"), fee, id);
+    let booked = charges::book(
+        world,
+        dispute.text("charge"),
+        "adjustment",
+        sign * dispute.int("amount"),
+        fee,
+        id,
+    );
     let booked = world.get(&booked).clone();
     world.set(id, |dispute| {
         if let Some(list) = dispute["balance_transactions"].as_array_mut() {
@@ -86,7 +119,10 @@ fn move_funds(world: &mut World, id: &str, sign: i64, fee: i64) {
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     let dispute = world.need(Kind::Dispute, id, "id")?.clone();
     if is_over(dispute.text("status")) && params.has("evidence") {
-        return Err(Fail::request(format!("This dispute is closed: its status is {}.", dispute.text("status"))));
+        return Err(Fail::request(format!(
+            "This dispute is closed: its status is {}.",
+            dispute.text("status")
+        )));
     }
     let submitted = params.has("evidence") && params.flag("submit") != Some(false);
     world.edit(id, "charge.dispute.updated", |dispute| {
@@ -102,13 +138,17 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     if submitted {
         let text = world.get(id).at("evidence").text("uncategorized_text").to_owned();
         let is_warning = dispute.text("status").starts_with("warning");
-        move_on(world, id, match text.as_str() {
-            "winning_evidence" if is_warning => "warning_closed",
-            "winning_evidence" => "won",
-            "losing_evidence" => "lost",
-            _ if is_warning => "warning_under_review",
-            _ => "under_review",
-        })?;
+        move_on(
+            world,
+            id,
+            match text.as_str() {
+                "winning_evidence" if is_warning => "warning_closed",
+                "winning_evidence" => "won",
+                "losing_evidence" => "lost",
+                _ if is_warning => "warning_under_review",
+                _ => "under_review",
+            },
+        )?;
     }
     Ok(world.get(id).clone())
 }
@@ -117,7 +157,9 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
 pub(crate) fn close(world: &mut World, id: &str) -> Answer {
     let status = world.need(Kind::Dispute, id, "id")?.text("status").to_owned();
     if is_over(&status) {
-        return Err(Fail::request(format!("This dispute is already closed: its status is {status}.")));
+        return Err(Fail::request(format!(
+            "This dispute is already closed: its status is {status}."
+        )));
     }
     move_on(world, id, if status.starts_with("warning") { "warning_closed" } else { "lost" })?;
     Ok(world.get(id).clone())
@@ -169,7 +211,11 @@ pub(crate) fn move_on(world: &mut World, id: &str, to: &str) -> Result<(), Fail>
 /// Radar warns of a charge.
 pub(crate) fn warn(world: &mut World, charge: &str) -> String {
     let intent = world.get(charge).at("payment_intent").clone();
-    world.create(Kind::EarlyFraudWarning, "radar.early_fraud_warning.created", json!({
-        "actionable": true, "charge": charge, "fraud_type": "misc", "payment_intent": intent,
-    }))
+    world.create(
+        Kind::EarlyFraudWarning,
+        "radar.early_fraud_warning.created",
+        json!({
+            "actionable": true, "charge": charge, "fraud_type": "misc", "payment_intent": intent,
+        }),
+    )
 }

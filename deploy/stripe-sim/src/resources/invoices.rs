@@ -54,7 +54,7 @@ pub(crate) fn make(world: &mut World, draft: Draft<'_>) -> String {
         line["invoice"] = json!(id);
     }
     let mut invoice = json!({
-        "id": id, "account_country": "US", "account_name": "stripe-sim", "attempt_count": 0, "attempted": false,
+        "id": id, "account_country": "US", "account_name": super::account::NAME, "attempt_count": 0, "attempted": false,
         "auto_advance": true, "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null, "provider": null, "status": null },
         "automatically_finalizes_at": null, "billing_reason": draft.reason, "collection_method": "charge_automatically",
         "currency": currency, "customer": draft.customer, "customer_email": customer.at("email"),
@@ -78,20 +78,27 @@ pub(crate) fn make(world: &mut World, draft: Draft<'_>) -> String {
 
 /// Puts lines and what they come to.
 fn set_lines(world: &World, invoice: &mut Value, mut lines: Vec<Value>) {
-    let discounts: Vec<_> = invoice.items("discounts").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let discounts: Vec<_> =
+        invoice.items("discounts").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let subtotal: i64 = lines.iter().map(|line| line.int("amount")).sum();
     let taken = lines::discount(world, &mut lines, &discounts);
     let total = subtotal - taken.iter().map(|(_, amount)| amount).sum::<i64>();
     let due = (total + invoice.int("starting_balance")).max(0);
     let due = if total <= 0 { 0 } else { due };
     let url = format!("/v1/invoices/{}/lines", invoice.text("id"));
-    let amounts: Vec<_> = taken.iter().map(|(discount, amount)| json!({ "amount": amount, "discount": discount })).collect();
-    crate::json::merge(invoice, json!({
-        "amount_due": due, "amount_remaining": due, "subtotal": subtotal, "subtotal_excluding_tax": subtotal,
-        "total": total, "total_excluding_tax": total, "total_discount_amounts": amounts,
-        "total_pretax_credit_amounts": [],
-        "lines": { "object": "list", "data": lines, "has_more": false, "total_count": lines.len(), "url": url },
-    }));
+    let amounts: Vec<_> = taken
+        .iter()
+        .map(|(discount, amount)| json!({ "amount": amount, "discount": discount }))
+        .collect();
+    crate::json::merge(
+        invoice,
+        json!({
+            "amount_due": due, "amount_remaining": due, "subtotal": subtotal, "subtotal_excluding_tax": subtotal,
+            "total": total, "total_excluding_tax": total, "total_discount_amounts": amounts,
+            "total_pretax_credit_amounts": [],
+            "lines": { "object": "list", "data": lines, "has_more": false, "total_count": lines.len(), "url": url },
+        }),
+    );
 }
 
 /// `POST /v1/invoices`
@@ -102,7 +109,8 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     if let Some(subscription) = subscription {
         world.need(Kind::Subscription, subscription, "subscription")?;
     }
-    let takes_pending = params.text("pending_invoice_items_behavior") == Some("include") || subscription.is_some();
+    let takes_pending =
+        params.text("pending_invoice_items_behavior") == Some("include") || subscription.is_some();
     let pending = if takes_pending { pending(world, customer, subscription) } else { Vec::new() };
     let currency = match (params.full("currency"), pending.first()) {
         (Some(currency), _) => money::currency(currency, "currency")?,
@@ -110,16 +118,41 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         (None, None) => found.opt("currency").unwrap_or("usd").to_owned(),
     };
     let mut more = json!({ "auto_advance": false });
-    params.echo(&mut more, &["auto_advance", "collection_method", "description", "footer", "default_payment_method", "custom_fields", "statement_descriptor"]);
+    params.echo(
+        &mut more,
+        &[
+            "auto_advance",
+            "collection_method",
+            "description",
+            "footer",
+            "default_payment_method",
+            "custom_fields",
+            "statement_descriptor",
+        ],
+    );
     params.echo_metadata(&mut more);
     if more.text("collection_method") == "send_invoice" {
-        let due = params.int("due_date").or_else(|| Some(world.now + params.int("days_until_due")? * 86_400));
+        let due = params
+            .int("due_date")
+            .or_else(|| Some(world.now + params.int("days_until_due")? * 86_400));
         more["due_date"] = json!(due.ok_or_else(|| Fail::missing("days_until_due"))?);
     }
     let lines = pending_lines(world, &pending);
     let discounts = discounts_of(world, customer, None);
     let period = (world.now, world.now);
-    let id = make(world, Draft { customer, currency: &currency, subscription, reason: "manual", lines, period, discounts, more });
+    let id = make(
+        world,
+        Draft {
+            customer,
+            currency: &currency,
+            subscription,
+            reason: "manual",
+            lines,
+            period,
+            discounts,
+            more,
+        },
+    );
     take_pending(world, &pending, &id);
     if world.get(&id).flag("auto_advance") {
         let due = world.now + DRAFT_SECONDS;
@@ -135,7 +168,11 @@ pub(crate) fn pending(world: &World, customer: &str, subscription: Option<&str>)
             && item.at("invoice").is_null()
             && item.at("parent").at("subscription_details").opt("subscription") == subscription
     };
-    let mut ids: Vec<_> = world.all(Kind::InvoiceItem).filter(waiting).map(|item| item.text("id").to_owned()).collect();
+    let mut ids: Vec<_> = world
+        .all(Kind::InvoiceItem)
+        .filter(waiting)
+        .map(|item| item.text("id").to_owned())
+        .collect();
     ids.reverse();
     ids
 }
@@ -154,13 +191,18 @@ pub(crate) fn take_pending(world: &mut World, items: &[String], invoice: &str) {
 }
 
 /// Discounts that count now: the subscription's, or else the customer's.
-pub(crate) fn discounts_of(world: &World, customer: &str, subscription: Option<&str>) -> Vec<String> {
+pub(crate) fn discounts_of(
+    world: &World,
+    customer: &str,
+    subscription: Option<&str>,
+) -> Vec<String> {
     let counts = |id: &String| {
         let discount = world.get(id);
         discount.at("end").as_i64().is_none_or(|end| end > world.now) && !discount.flag("_used")
     };
     let own = subscription.map_or(&[][..], |id| world.get(id).items("discounts"));
-    let own: Vec<_> = own.iter().filter_map(Value::as_str).map(str::to_owned).filter(counts).collect();
+    let own: Vec<_> =
+        own.iter().filter_map(Value::as_str).map(str::to_owned).filter(counts).collect();
     if !own.is_empty() {
         return own;
     }
@@ -175,17 +217,34 @@ fn need(world: &World, id: &str, status: &[&str], verb: &str) -> Result<Value, F
     }
     let said = match (verb, invoice.text("status")) {
         ("paid", "paid") => "Invoice is already paid".to_owned(),
-        ("finalized", _) => "This invoice is already finalized, you can't re-finalize a non-draft invoice.".to_owned(),
+        ("finalized", _) => {
+            "This invoice is already finalized, you can't re-finalize a non-draft invoice."
+                .to_owned()
+        }
         (verb, status) => format!("This invoice can't be {verb} because it is {status}."),
     };
-    Err(Fail::request(said).code(if verb == "updated" { "invoice_not_editable" } else { "invoice_invalid_state" }))
+    Err(Fail::request(said).code(if verb == "updated" {
+        "invoice_not_editable"
+    } else {
+        "invoice_invalid_state"
+    }))
 }
 
 /// `POST /v1/invoices/:id`
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     world.need(Kind::Invoice, id, "id")?;
     world.edit(id, "invoice.updated", |invoice| {
-        params.echo(invoice, &["auto_advance", "description", "footer", "default_payment_method", "custom_fields", "due_date"]);
+        params.echo(
+            invoice,
+            &[
+                "auto_advance",
+                "description",
+                "footer",
+                "default_payment_method",
+                "custom_fields",
+                "due_date",
+            ],
+        );
         params.echo_metadata(invoice);
     });
     Ok(world.get(id).clone())
@@ -223,7 +282,8 @@ pub(crate) fn finalize(world: &mut World, id: &str) {
         invoice["status_transitions"]["finalized_at"] = json!(now);
         invoice["hosted_invoice_url"] = json!(url);
         invoice["invoice_pdf"] = json!(format!("{url}?print"));
-        invoice["ending_balance"] = json!((invoice.int("total") + invoice.int("starting_balance")).min(0));
+        invoice["ending_balance"] =
+            json!((invoice.int("total") + invoice.int("starting_balance")).min(0));
     });
     for discount in invoice.items("discounts").iter().filter_map(Value::as_str) {
         world.set(discount, |discount| discount["_used"] = json!(discount.flag("_once")));
@@ -260,8 +320,11 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
         more["setup_future_usage"] = json!("off_session");
     }
     let wish = Wish {
-        amount: invoice.int("amount_due"), currency: invoice.text("currency"),
-        customer: invoice.opt("customer"), types: payment_intents::usual_types(invoice.text("currency")), more,
+        amount: invoice.int("amount_due"),
+        currency: invoice.text("currency"),
+        customer: invoice.opt("customer"),
+        types: payment_intents::usual_types(invoice.text("currency")),
+        more,
     };
     let intent = payment_intents::make(world, wish);
     world.add(Kind::InvoicePayment, json!({
@@ -272,7 +335,8 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
     let secret = world.get(&intent).at("client_secret").clone();
     world.set(id, |invoice| {
         invoice["_intent"] = json!(intent);
-        invoice["_confirmation_secret"] = json!({ "client_secret": secret, "type": "payment_intent" });
+        invoice["_confirmation_secret"] =
+            json!({ "client_secret": secret, "type": "payment_intent" });
     });
 }
 
@@ -290,14 +354,20 @@ pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
         if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
             payment_intents::cancel(world, &intent, None);
         }
-        world.set(id, |invoice| invoice["amount_paid_off_stripe"] = invoice.at("amount_due").clone());
+        world.set(id, |invoice| {
+            invoice["amount_paid_off_stripe"] = invoice.at("amount_due").clone()
+        });
         mark_paid_out_of_band(world, id);
         return Ok(world.get(id).clone());
     }
     if world.get(id).text("status") == "paid" {
         return Ok(world.get(id).clone());
     }
-    let how = if params.flag("off_session") == Some(false) { How::on_session() } else { How::off_session() };
+    let how = if params.flag("off_session") == Some(false) {
+        How::on_session()
+    } else {
+        How::off_session()
+    };
     charge(world, id, method.as_deref(), how)?;
     Ok(world.get(id).clone())
 }
@@ -315,7 +385,12 @@ fn method_of(world: &World, invoice: &Value) -> Option<String> {
 ///
 /// # Errors
 /// The bank says no, or there is nobody to ask.
-pub(crate) fn charge(world: &mut World, id: &str, method: Option<&str>, how: How) -> Result<(), Fail> {
+pub(crate) fn charge(
+    world: &mut World,
+    id: &str,
+    method: Option<&str>,
+    how: How,
+) -> Result<(), Fail> {
     let invoice = world.get(id).clone();
     let intent = invoice.text("_intent").to_owned();
     let Some(method) = method.map(str::to_owned).or_else(|| method_of(world, &invoice)) else {
@@ -367,7 +442,8 @@ fn mark_paid_out_of_band(world: &mut World, id: &str) {
     });
     for payment in world.ids_where(Kind::InvoicePayment, "invoice", id) {
         world.set(&payment, |payment| {
-            let (status, at) = if is_out_of_band { ("canceled", "canceled_at") } else { ("paid", "paid_at") };
+            let (status, at) =
+                if is_out_of_band { ("canceled", "canceled_at") } else { ("paid", "paid_at") };
             payment["status"] = json!(status);
             payment["status_transitions"][at] = json!(now);
             if !is_out_of_band {
@@ -390,8 +466,12 @@ fn mark_paid_out_of_band(world: &mut World, id: &str) {
 fn failed(world: &mut World, id: &str) {
     let invoice = world.get(id).clone();
     let attempts = invoice.int("attempt_count") + 1;
-    let is_first = invoice.text("billing_reason") == "subscription_create" || invoice.text("billing_reason") == "manual";
-    let days = usize::try_from(attempts - 1).ok().and_then(|done| RETRY_DAYS.get(done)).filter(|_| !is_first);
+    let is_first = invoice.text("billing_reason") == "subscription_create"
+        || invoice.text("billing_reason") == "manual";
+    let days = usize::try_from(attempts - 1)
+        .ok()
+        .and_then(|done| RETRY_DAYS.get(done))
+        .filter(|_| !is_first);
     let next = days.map(|days| world.now + days * 86_400);
     world.set(id, |invoice| {
         invoice["attempt_count"] = json!(attempts);
@@ -427,7 +507,9 @@ pub(crate) fn advance(world: &mut World, id: &str) -> bool {
     }
     finalize(world, id);
     let invoice = world.get(id);
-    if invoice.text("status") == "open" && invoice.text("collection_method") == "charge_automatically" {
+    if invoice.text("status") == "open"
+        && invoice.text("collection_method") == "charge_automatically"
+    {
         drop(charge(world, id, None, How::off_session()));
     }
     true
@@ -508,13 +590,18 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
     let customer = params.need("customer")?;
     world.need(Kind::Customer, customer, "customer")?;
     let quantity = params.int("quantity").unwrap_or(1);
-    let price = match (params.group("pricing").and_then(|pricing| pricing.full("price").map(str::to_owned)), params.group("price_data")) {
+    let price = match (
+        params.group("pricing").and_then(|pricing| pricing.full("price").map(str::to_owned)),
+        params.group("price_data"),
+    ) {
         (Some(price), _) => world.need(Kind::Price, &price, "pricing[price]")?.clone(),
         (None, Some(data)) => {
             let price = super::catalog::inline_price(world, &data)?;
             world.get(&price).clone()
         }
-        (None, None) => json!({ "currency": money::currency(params.need("currency")?, "currency")? }),
+        (None, None) => {
+            json!({ "currency": money::currency(params.need("currency")?, "currency")? })
+        }
     };
     let amount = match params.int("amount").or_else(|| params.int("unit_amount")) {
         Some(amount) => amount,
@@ -523,7 +610,18 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
     };
     let description = params.full("description").unwrap_or("Invoice item").to_owned();
     let period = (world.now, world.now);
-    let id = lines::add_pending(world, &lines::Pending { customer, subscription: None, price: &price, amount, quantity, description, period });
+    let id = lines::add_pending(
+        world,
+        &lines::Pending {
+            customer,
+            subscription: None,
+            price: &price,
+            amount,
+            quantity,
+            description,
+            period,
+        },
+    );
     world.set(&id, |item| {
         params.echo(item, &["discountable"]);
         params.echo_metadata(item);
@@ -578,6 +676,8 @@ pub(crate) fn pay_hosted(world: &mut World, id: &str, method: Method) -> Result<
 pub(crate) fn list(world: &World, params: &Params) -> Answer {
     let subscription = params.full("subscription").map(str::to_owned);
     world.list(Kind::Invoice, params, "/v1/invoices", |invoice| {
-        subscription.as_deref().is_none_or(|id| invoice.at("parent").at("subscription_details").text("subscription") == id)
+        subscription.as_deref().is_none_or(|id| {
+            invoice.at("parent").at("subscription_details").text("subscription") == id
+        })
     })
 }

@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 pub(crate) type Period = (i64, i64);
 
 /// The line of a subscription's item for a period.
-pub(crate) fn of_item(world: &mut World, subscription: &str, item: &Value, period: Period, is_trial: bool) -> Value {
+pub(crate) fn of_item(
+    world: &mut World,
+    subscription: &str,
+    item: &Value,
+    period: Period,
+    is_trial: bool,
+) -> Value {
     let (price, quantity) = (item.at("price"), item.int("quantity"));
     let name = world.get(price.text("product")).text("name").to_owned();
     let amount = if is_trial { 0 } else { catalog::amount_of(price, quantity) };
@@ -26,32 +32,50 @@ pub(crate) fn of_item(world: &mut World, subscription: &str, item: &Value, perio
 }
 
 #[expect(clippy::too_many_arguments, reason = "a line is what these say, and nothing else")]
-fn line(world: &mut World, amount: i64, description: &str, parent: Value, period: Period, price: &Value, quantity: i64, metadata: &Value) -> Value {
+fn line(
+    world: &mut World,
+    amount: i64,
+    description: &str,
+    parent: Value,
+    period: Period,
+    price: &Value,
+    quantity: i64,
+    metadata: &Value,
+) -> Value {
     let id = world.id("il_1", 23);
     let unit = if quantity == 0 { amount } else { amount / quantity };
     let pricing = match price.opt("id") {
-        Some(id) => json!({ "type": "price_details", "price_details": { "price": id, "product": price.at("product") }, "unit_amount_decimal": unit.to_string() }),
+        Some(id) => {
+            json!({ "type": "price_details", "price_details": { "price": id, "product": price.at("product") }, "unit_amount_decimal": unit.to_string() })
+        }
         None => Value::Null,
     };
-    skeleton::nested("line_item", json!({
-        "id": id, "amount": amount, "currency": price.at("currency"), "description": description,
-        "discount_amounts": [], "discountable": true, "discounts": [], "livemode": false, "metadata": metadata,
-        "parent": parent, "period": { "start": period.0, "end": period.1 }, "pretax_credit_amounts": [],
-        "pricing": pricing, "quantity": quantity, "subtotal": amount, "taxes": [],
-    }))
+    skeleton::nested(
+        "line_item",
+        json!({
+            "id": id, "amount": amount, "currency": price.at("currency"), "description": description,
+            "discount_amounts": [], "discountable": true, "discounts": [], "livemode": false, "metadata": metadata,
+            "parent": parent, "period": { "start": period.0, "end": period.1 }, "pretax_credit_amounts": [],
+            "pricing": pricing, "quantity": quantity, "subtotal": amount, "taxes": [],
+        }),
+    )
 }
 
 /// The line of an invoice item.
 pub(crate) fn of_invoice_item(world: &mut World, item: &Value) -> Value {
     let details = item.at("parent").at("subscription_details");
     let parent = match details.opt("subscription") {
-        Some(subscription) => json!({ "type": "subscription_item_details", "invoice_item_details": null, "subscription_item_details": {
-            "invoice_item": item.at("id"), "proration": item.at("proration"), "proration_details": { "credited_items": null },
-            "subscription": subscription, "subscription_item": details.at("subscription_item"),
-        }}),
-        None => json!({ "type": "invoice_item_details", "subscription_item_details": null, "invoice_item_details": {
-            "invoice_item": item.at("id"), "proration": false, "proration_details": { "credited_items": null }, "subscription": null,
-        }}),
+        Some(subscription) => {
+            json!({ "type": "subscription_item_details", "invoice_item_details": null, "subscription_item_details": {
+                "invoice_item": item.at("id"), "proration": item.at("proration"), "proration_details": { "credited_items": null },
+                "subscription": subscription, "subscription_item": details.at("subscription_item"),
+            }})
+        }
+        None => {
+            json!({ "type": "invoice_item_details", "subscription_item_details": null, "invoice_item_details": {
+                "invoice_item": item.at("id"), "proration": false, "proration_details": { "credited_items": null }, "subscription": null,
+            }})
+        }
     };
     let price = item.at("pricing").at("price_details").text("price");
     let mut price = world.get(price).clone();
@@ -60,7 +84,16 @@ pub(crate) fn of_invoice_item(world: &mut World, item: &Value) -> Value {
     }
     let period = (item.at("period").int("start"), item.at("period").int("end"));
     let quantity = item.int("quantity").max(1);
-    line(world, item.int("amount"), item.text("description"), parent, period, &price, quantity, item.at("metadata"))
+    line(
+        world,
+        item.int("amount"),
+        item.text("description"),
+        parent,
+        period,
+        &price,
+        quantity,
+        item.at("metadata"),
+    )
 }
 
 /// Something that is to be paid with the next invoice.
@@ -78,10 +111,12 @@ pub(crate) struct Pending<'a> {
 
 /// Makes an invoice item.
 pub(crate) fn add_pending(world: &mut World, pending: &Pending<'_>) -> String {
-    let parent = pending.subscription.map(|(subscription, item)| json!({
-        "type": "subscription_details",
-        "subscription_details": { "subscription": subscription, "subscription_item": item },
-    }));
+    let parent = pending.subscription.map(|(subscription, item)| {
+        json!({
+            "type": "subscription_details",
+            "subscription_details": { "subscription": subscription, "subscription_item": item },
+        })
+    });
     let price = pending.price;
     let unit = pending.amount / pending.quantity.max(1);
     let pricing = price.opt("id").map(|id| json!({
@@ -109,35 +144,61 @@ pub(crate) fn rest_of(amount: i64, period: Period, now: i64) -> i64 {
 
 /// What a change of a subscription's item in the middle of a period is worth: the rest of the old one back,
 /// the rest of the new one due. Each is a price, and how many.
-pub(crate) fn prorate(world: &mut World, subscription: &Value, item: &str, old: Option<(&Value, i64)>, new: Option<(&Value, i64)>, period: Period) {
+pub(crate) fn prorate(
+    world: &mut World,
+    subscription: &Value,
+    item: &str,
+    old: Option<(&Value, i64)>,
+    new: Option<(&Value, i64)>,
+    period: Period,
+) {
     let now = world.now;
     let day = calendar::say(now);
-    let (customer, id) = (subscription.text("customer").to_owned(), subscription.text("id").to_owned());
+    let (customer, id) =
+        (subscription.text("customer").to_owned(), subscription.text("id").to_owned());
     let sides = [(old, -1, "Unused time on"), (new, 1, "Remaining time on")];
-    for ((price, quantity), sign, words) in sides.into_iter().filter_map(|(side, sign, words)| Some((side?, sign, words))) {
+    for ((price, quantity), sign, words) in
+        sides.into_iter().filter_map(|(side, sign, words)| Some((side?, sign, words)))
+    {
         let amount = sign * rest_of(catalog::amount_of(price, quantity), period, now);
         if amount == 0 {
             continue;
         }
         let name = world.get(price.text("product")).text("name").to_owned();
         let times = if quantity == 1 { String::new() } else { format!("{quantity} × ") };
-        add_pending(world, &Pending {
-            customer: &customer, subscription: Some((&id, item)), price, amount, quantity,
-            description: format!("{words} {times}{name} after {day}"), period: (now, period.1),
-        });
+        add_pending(
+            world,
+            &Pending {
+                customer: &customer,
+                subscription: Some((&id, item)),
+                price,
+                amount,
+                quantity,
+                description: format!("{words} {times}{name} after {day}"),
+                period: (now, period.1),
+            },
+        );
     }
 }
 
 /// Takes discounts off lines; says how much in all, by discount.
-pub(crate) fn discount(world: &World, lines: &mut [Value], discounts: &[String]) -> Vec<(String, i64)> {
+pub(crate) fn discount(
+    world: &World,
+    lines: &mut [Value],
+    discounts: &[String],
+) -> Vec<(String, i64)> {
     let mut taken = Vec::new();
     for discount in discounts {
         let coupon = world.get(world.get(discount).at("source").text("coupon"));
-        let amounts: Vec<_> = lines.iter().map(|line| {
-            let product = line.at("pricing").at("price_details").text("product").to_owned();
-            let before: i64 = line.items("discount_amounts").iter().map(|other| other.int("amount")).sum();
-            (product, if line.flag("discountable") { line.int("amount") - before } else { 0 })
-        }).collect();
+        let amounts: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let product = line.at("pricing").at("price_details").text("product").to_owned();
+                let before: i64 =
+                    line.items("discount_amounts").iter().map(|other| other.int("amount")).sum();
+                (product, if line.flag("discountable") { line.int("amount") - before } else { 0 })
+            })
+            .collect();
         let shares = promotions::shares(coupon, &amounts);
         for (line, share) in lines.iter_mut().zip(&shares) {
             if let Some(amounts) = line["discount_amounts"].as_array_mut() {

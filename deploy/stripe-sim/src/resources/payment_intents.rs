@@ -26,8 +26,15 @@ pub(crate) const SETTLEMENT_SECONDS: i64 = 86_400;
 
 /// Members that are shown as they were given.
 const ECHOED: [&str; 9] = [
-    "description", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
-    "statement_descriptor_suffix", "transfer_group", "payment_method_options", "capture_method",
+    "description",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_group",
+    "payment_method_options",
+    "capture_method",
 ];
 
 /// A wish to be paid.
@@ -69,7 +76,9 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     if !is_confirmed {
         for name in ["off_session", "error_on_requires_action", "mandate_data", "return_url"] {
             if params.has(name) {
-                let said = format!("The parameter `{name}` can only be used when `confirm` is set to `true`.");
+                let said = format!(
+                    "The parameter `{name}` can only be used when `confirm` is set to `true`."
+                );
                 return Err(Fail::param(name, said));
             }
         }
@@ -153,18 +162,28 @@ fn named_method(world: &mut World, params: &Params) -> Result<Option<String>, Fa
     params.full("payment_method").map(|id| resolve(world, id, "payment_method")).transpose()
 }
 
-fn check_ownership(world: &World, method: Option<&str>, customer: Option<&str>) -> Result<(), Fail> {
+fn check_ownership(
+    world: &World,
+    method: Option<&str>,
+    customer: Option<&str>,
+) -> Result<(), Fail> {
     let Some(method) = method else { return Ok(()) };
     let owner = world.get(method).opt("customer");
     match (owner, customer) {
-        (Some(owner), Some(customer)) if owner != customer => Err(Fail::param("payment_method", format!(
-            "The customer does not have a payment method with the ID {method}. The payment method must be \
+        (Some(owner), Some(customer)) if owner != customer => Err(Fail::param(
+            "payment_method",
+            format!(
+                "The customer does not have a payment method with the ID {method}. The payment method must be \
              attached to the customer."
-        ))),
-        (Some(_), None) => Err(Fail::param("payment_method", format!(
-            "The PaymentMethod {method} belongs to a Customer. Please include the Customer in the `customer` \
+            ),
+        )),
+        (Some(_), None) => Err(Fail::param(
+            "payment_method",
+            format!(
+                "The PaymentMethod {method} belongs to a Customer. Please include the Customer in the `customer` \
              parameter on the PaymentIntent."
-        ))),
+            ),
+        )),
         _ => Ok(()),
     }
 }
@@ -173,8 +192,11 @@ fn check_ownership(world: &World, method: Option<&str>, customer: Option<&str>) 
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     let intent = world.need(Kind::PaymentIntent, id, "id")?.clone();
     let status = intent.text("status");
-    let touches_money = ["amount", "currency", "customer", "payment_method"].iter().any(|name| params.has(name));
-    if touches_money && matches!(status, "succeeded" | "canceled" | "processing" | "requires_capture") {
+    let touches_money =
+        ["amount", "currency", "customer", "payment_method"].iter().any(|name| params.has(name));
+    if touches_money
+        && matches!(status, "succeeded" | "canceled" | "processing" | "requires_capture")
+    {
         return Err(unexpected(&intent, "update"));
     }
     let currency = match params.full("currency") {
@@ -184,7 +206,10 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     if let Some(amount) = params.int("amount") {
         money::check_amount(amount, &currency, "amount")?;
     }
-    let customer = params.full("customer").map(str::to_owned).or_else(|| intent.opt("customer").map(str::to_owned));
+    let customer = params
+        .full("customer")
+        .map(str::to_owned)
+        .or_else(|| intent.opt("customer").map(str::to_owned));
     let method = named_method(world, params)?;
     check_ownership(world, method.as_deref(), customer.as_deref())?;
     world.set(id, |intent| {
@@ -203,9 +228,12 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
 
 fn unexpected(intent: &Value, verb: &str) -> Fail {
     let said = format!(
-        "You cannot {verb} this PaymentIntent because it has a status of {}.", intent.text("status")
+        "You cannot {verb} this PaymentIntent because it has a status of {}.",
+        intent.text("status")
     );
-    Fail::request(said).code("payment_intent_unexpected_state").with("payment_intent", &crate::render::shown(intent))
+    Fail::request(said)
+        .code("payment_intent_unexpected_state")
+        .with("payment_intent", &crate::render::shown(intent))
 }
 
 /// `POST /v1/payment_intents/:id/confirm`
@@ -219,7 +247,9 @@ pub(crate) fn confirm_call(world: &mut World, id: &str, params: &Params) -> Answ
         check_ownership(world, Some(&method), intent.opt("customer"))?;
         world.set(id, |intent| intent["payment_method"] = json!(method));
     }
-    world.set(id, |intent| params.echo(intent, &["setup_future_usage", "receipt_email", "shipping"]));
+    world.set(id, |intent| {
+        params.echo(intent, &["setup_future_usage", "receipt_email", "shipping"])
+    });
     confirm_as_asked(world, id, params)?;
     Ok(world.get(id).clone())
 }
@@ -276,7 +306,8 @@ pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail>
         let said = "You cannot confirm this PaymentIntent because it's missing a payment method. You can either \
                     update the PaymentIntent with a payment method and then confirm it again, or confirm it \
                     again directly with a payment method.";
-        return Err(Fail::request(said).code("payment_intent_unexpected_state")
+        return Err(Fail::request(said)
+            .code("payment_intent_unexpected_state")
             .with("payment_intent", &as_kept(world, id)));
     };
     let pm = world.get(&method).clone();
@@ -285,7 +316,12 @@ pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail>
             "The PaymentMethod provided ({}) is not allowed for this PaymentIntent. Please attach a \
              PaymentMethod of one of the following types: {}.",
             pm.text("type"),
-            intent.items("payment_method_types").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            intent
+                .items("payment_method_types")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         return Err(Fail::param("payment_method", said));
     }
@@ -353,7 +389,9 @@ fn pay(world: &mut World, id: &str, method: &str) -> Result<String, Fail> {
 /// A method that is to be used again is kept with the customer.
 fn save_method(world: &mut World, id: &str, method: &str) -> Result<(), Fail> {
     let intent = world.get(id).clone();
-    if let (Some(usage), Some(customer)) = (intent.opt("setup_future_usage"), intent.opt("customer")) {
+    if let (Some(usage), Some(customer)) =
+        (intent.opt("setup_future_usage"), intent.opt("customer"))
+    {
         attach_to(world, method, customer)?;
         let is_set_up = usage == "off_session";
         world.set(method, |method| method["_set_up"] = json!(is_set_up || method.flag("_set_up")));

@@ -35,9 +35,16 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
                     name: None,
                 },
                 None => Method::Card {
-                    number: card.need("number").map_err(|_| Fail::missing("card[number]"))?.to_owned(),
-                    exp_month: card.int("exp_month").ok_or_else(|| Fail::missing("card[exp_month]"))?,
-                    exp_year: card.int("exp_year").ok_or_else(|| Fail::missing("card[exp_year]"))?,
+                    number: card
+                        .need("number")
+                        .map_err(|_| Fail::missing("card[number]"))?
+                        .to_owned(),
+                    exp_month: card
+                        .int("exp_month")
+                        .ok_or_else(|| Fail::missing("card[exp_month]"))?,
+                    exp_year: card
+                        .int("exp_year")
+                        .ok_or_else(|| Fail::missing("card[exp_year]"))?,
                     cvc: card.full("cvc").unwrap_or("123").to_owned(),
                     name: None,
                 },
@@ -45,13 +52,17 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         }
         "sepa_debit" => {
             let iban = params.group("sepa_debit").ok_or_else(|| Fail::missing("sepa_debit"))?;
-            let name = params.group("billing_details").and_then(|details| details.full("name").map(str::to_owned));
+            let name = params
+                .group("billing_details")
+                .and_then(|details| details.full("name").map(str::to_owned));
             let Some(name) = name else { return Err(Fail::missing("billing_details[name]")) };
             let iban = iban.need("iban").map_err(|_| Fail::missing("sepa_debit[iban]"))?.to_owned();
             Method::Sepa { iban, name }
         }
         other => {
-            let said = format!("stripe-sim has payment methods of types card and sepa_debit, not {other}.");
+            let said = format!(
+                "stripe-sim has payment methods of types card and sepa_debit, not {other}."
+            );
             return Err(Fail::param("type", said));
         }
     };
@@ -68,10 +79,14 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 /// Makes one, or finds the saved one.
 pub(crate) fn make(world: &mut World, method: &Method) -> Result<String, Fail> {
     match method {
-        Method::Saved(id) => Ok(world.need(Kind::PaymentMethod, id, "payment_method")?.text("id").to_owned()),
+        Method::Saved(id) => {
+            Ok(world.need(Kind::PaymentMethod, id, "payment_method")?.text("id").to_owned())
+        }
         Method::Sepa { iban, name } => {
-            let iban: String = iban.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
-            if !(15..=34).contains(&iban.len()) || !iban.chars().all(|c| c.is_ascii_alphanumeric()) {
+            let iban: String =
+                iban.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
+            if !(15..=34).contains(&iban.len()) || !iban.chars().all(|c| c.is_ascii_alphanumeric())
+            {
                 let said = "The IBAN you provided is invalid.";
                 return Err(Fail::param("sepa_debit[iban]", said).code("invalid_bank_account_iban"));
             }
@@ -89,31 +104,52 @@ pub(crate) fn make(world: &mut World, method: &Method) -> Result<String, Fail> {
             })))
         }
         Method::Card { number, exp_month, exp_year, cvc, name } => {
-            let number: String = number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+            let number: String =
+                number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
             if !cards::is_well_formed(&number) {
-                return Err(Fail { param: Some("number".to_owned()), ..Fail::card("incorrect_number", "Your card number is incorrect.") });
+                return Err(Fail {
+                    param: Some("number".to_owned()),
+                    ..Fail::card("incorrect_number", "Your card number is incorrect.")
+                });
             }
             if !(1..=12).contains(exp_month) {
-                return Err(Fail { param: Some("exp_month".to_owned()), ..Fail::card("invalid_expiry_month", "Your card's expiration month is invalid.") });
+                return Err(Fail {
+                    param: Some("exp_month".to_owned()),
+                    ..Fail::card("invalid_expiry_month", "Your card's expiration month is invalid.")
+                });
             }
             let year = if *exp_year < 100 { exp_year + 2000 } else { *exp_year };
             if year < year_of(world.now) || year > year_of(world.now) + 50 {
-                return Err(Fail { param: Some("exp_year".to_owned()), ..Fail::card("invalid_expiry_year", "Your card's expiration year is invalid.") });
+                return Err(Fail {
+                    param: Some("exp_year".to_owned()),
+                    ..Fail::card("invalid_expiry_year", "Your card's expiration year is invalid.")
+                });
             }
             if !(3..=4).contains(&cvc.len()) || !cvc.chars().all(|c| c.is_ascii_digit()) {
-                return Err(Fail { param: Some("cvc".to_owned()), ..Fail::card("invalid_cvc", "Your card's security code is invalid.") });
+                return Err(Fail {
+                    param: Some("cvc".to_owned()),
+                    ..Fail::card("invalid_cvc", "Your card's security code is invalid.")
+                });
             }
             Ok(add_card(world, &number, *exp_month, year, name.as_deref()))
         }
     }
 }
 
-fn add_card(world: &mut World, number: &str, exp_month: i64, exp_year: i64, name: Option<&str>) -> String {
+fn add_card(
+    world: &mut World,
+    number: &str,
+    exp_month: i64,
+    exp_year: i64,
+    name: Option<&str>,
+) -> String {
     let (brand, country, funding) = cards::face(number);
     let last4: String = number.chars().skip(number.len().saturating_sub(4)).collect();
     // The same card is the same card in any world.
     let fingerprint: String = {
-        let mut dice = fastrand::Rng::with_seed(number.bytes().fold(7, |sum: u64, b| sum.wrapping_mul(31) ^ u64::from(b)));
+        let mut dice = fastrand::Rng::with_seed(
+            number.bytes().fold(7, |sum: u64, b| sum.wrapping_mul(31) ^ u64::from(b)),
+        );
         std::iter::repeat_with(|| dice.alphanumeric()).take(16).collect()
     };
     world.add(Kind::PaymentMethod, json!({
@@ -165,7 +201,9 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     world.need(Kind::PaymentMethod, id, "id")?;
     let is_attached = world.get(id).at("customer").is_string();
     if !is_attached {
-        return Err(Fail::request("You must save this PaymentMethod to a customer before you can update it."));
+        return Err(Fail::request(
+            "You must save this PaymentMethod to a customer before you can update it.",
+        ));
     }
     world.edit(id, "payment_method.updated", |method| {
         if let Some(details) = params.value("billing_details").cloned() {
@@ -194,7 +232,9 @@ pub(crate) fn attach(world: &mut World, id: &str, params: &Params) -> Answer {
 pub(crate) fn attach_to(world: &mut World, id: &str, customer: &str) -> Result<(), Fail> {
     match world.get(id).opt("customer") {
         Some(other) if other == customer => Ok(()),
-        Some(_) => Err(Fail::request("The payment method you provided has already been attached to a customer.")),
+        Some(_) => Err(Fail::request(
+            "The payment method you provided has already been attached to a customer.",
+        )),
         None if world.get(id).flag("_detached") => Err(Fail::request(
             "This PaymentMethod was previously used without being attached to a Customer or was detached from a \
              Customer, and may not be used again.",
@@ -211,7 +251,9 @@ pub(crate) fn attach_to(world: &mut World, id: &str, customer: &str) -> Result<(
 pub(crate) fn detach(world: &mut World, id: &str) -> Answer {
     let customer = world.need(Kind::PaymentMethod, id, "id")?.text("customer").to_owned();
     if customer.is_empty() {
-        return Err(Fail::request("The payment method you provided is not attached to a customer so detachment is impossible."));
+        return Err(Fail::request(
+            "The payment method you provided is not attached to a customer so detachment is impossible.",
+        ));
     }
     world.edit(id, "payment_method.detached", |method| {
         method["customer"] = Value::Null;
@@ -227,7 +269,8 @@ pub(crate) fn list(world: &World, customer: Option<&str>, params: &Params, url: 
         world.need(Kind::Customer, customer, "customer")?;
     }
     world.list(Kind::PaymentMethod, params, url, |method| {
-        customer.is_none_or(|customer| method.text("customer") == customer) && method.at("customer").is_string()
+        customer.is_none_or(|customer| method.text("customer") == customer)
+            && method.at("customer").is_string()
     })
 }
 

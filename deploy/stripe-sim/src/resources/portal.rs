@@ -93,12 +93,16 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let customer = params.need("customer")?.to_owned();
     world.need(Kind::Customer, &customer, "customer")?;
     let configuration = match params.full("configuration") {
-        Some(configuration) => world.need(Kind::PortalConfiguration, configuration, "configuration")?.text("id").to_owned(),
+        Some(configuration) => world
+            .need(Kind::PortalConfiguration, configuration, "configuration")?
+            .text("id")
+            .to_owned(),
         None => default_configuration(world),
     };
     let id = world.id_of(Kind::PortalSession);
     let back = params.full("return_url").map(str::to_owned);
-    let back = back.or_else(|| world.get(&configuration).opt("default_return_url").map(str::to_owned));
+    let back =
+        back.or_else(|| world.get(&configuration).opt("default_return_url").map(str::to_owned));
     let url = format!("{}/p/session/{id}", world.public_url);
     let flow = params.value("flow_data").map(|flow| {
         let mut flow = flow.clone();
@@ -140,8 +144,15 @@ fn need(world: &World, id: &str) -> Result<Value, Fail> {
 pub(crate) fn view(world: &mut World, id: &str) -> Result<Value, Fail> {
     let session = need(world, id)?;
     let customer = session.text("customer");
-    let of = |kind| world.all(kind).filter(|object| object.text("customer") == customer).map(shown).collect::<Vec<_>>();
-    let prices: Vec<_> = world.all(Kind::Price)
+    let of = |kind| {
+        world
+            .all(kind)
+            .filter(|object| object.text("customer") == customer)
+            .map(shown)
+            .collect::<Vec<_>>()
+    };
+    let prices: Vec<_> = world
+        .all(Kind::Price)
         .filter(|price| price.flag("active") && price.at("recurring").is_object())
         .map(|price| {
             let mut price = shown(price);
@@ -153,7 +164,9 @@ pub(crate) fn view(world: &mut World, id: &str) -> Result<Value, Fail> {
     invoices.retain(|invoice| invoice.text("status") != "draft");
     invoices.truncate(INVOICES_MAX);
     let mut subscriptions = of(Kind::Subscription);
-    subscriptions.retain(|subscription| !matches!(subscription.text("status"), "canceled" | "incomplete_expired"));
+    subscriptions.retain(|subscription| {
+        !matches!(subscription.text("status"), "canceled" | "incomplete_expired")
+    });
     Ok(json!({
         "session": shown(&session), "customer": shown(world.get(customer)),
         "configuration": shown(world.get(session.text("configuration"))), "subscriptions": subscriptions,
@@ -202,7 +215,11 @@ pub(crate) fn act(world: &mut World, id: &str, act: Act) -> Result<Next, Fail> {
             own(world, Kind::Subscription, &subscription, &customer)?;
             allowed(&features, "subscription_update")?;
             let behavior = features.at("subscription_update").text("proration_behavior").to_owned();
-            change(world, &subscription, Change::Plan(Plan { price, proration_behavior: behavior }))?;
+            change(
+                world,
+                &subscription,
+                Change::Plan(Plan { price, proration_behavior: behavior }),
+            )?;
         }
         Act::AddMethod(method) => {
             allowed(&features, "payment_method_update")?;
@@ -234,7 +251,11 @@ fn change(world: &mut World, subscription: &str, change: Change) -> Result<(), F
 
 fn own(world: &World, kind: Kind, id: &str, customer: &str) -> Result<(), Fail> {
     let found = world.need(kind, id, "id")?;
-    if found.text("customer") == customer { Ok(()) } else { Err(Fail::no_such(kind.noun(), id, "id")) }
+    if found.text("customer") == customer {
+        Ok(())
+    } else {
+        Err(Fail::no_such(kind.noun(), id, "id"))
+    }
 }
 
 fn allowed(features: &Value, feature: &str) -> Result<(), Fail> {

@@ -13,16 +13,27 @@ use serde_json::{Value, json};
 /// `POST /v1/coupons`
 pub(crate) fn create_coupon(world: &mut World, params: &Params) -> Answer {
     if let Some(id) = params.full("id").filter(|id| world.find(id).is_some()) {
-        return Err(Fail::param("id", "Coupon already exists.").code("resource_already_exists").with("coupon", &json!(id)));
+        return Err(Fail::param("id", "Coupon already exists.")
+            .code("resource_already_exists")
+            .with("coupon", &json!(id)));
     }
     let (percent, amount) = (params.value("percent_off"), params.int("amount_off"));
     match (percent, amount) {
-        (Some(_), Some(_)) => return Err(Fail::request("You may only specify one of these parameters: amount_off, percent_off.")),
+        (Some(_), Some(_)) => {
+            return Err(Fail::request(
+                "You may only specify one of these parameters: amount_off, percent_off.",
+            ));
+        }
         (None, None) => return Err(Fail::request("Must provide percent_off or amount_off.")),
         (Some(percent), None) if !(1..=10_000).contains(&hundredths(percent)) => {
-            return Err(Fail::param("percent_off", "Invalid percent_off: must be greater than 0 and at most 100."));
+            return Err(Fail::param(
+                "percent_off",
+                "Invalid percent_off: must be greater than 0 and at most 100.",
+            ));
         }
-        (None, Some(..=0)) => return Err(Fail::param("amount_off", "This value must be greater than or equal to 1.")),
+        (None, Some(..=0)) => {
+            return Err(Fail::param("amount_off", "This value must be greater than or equal to 1."));
+        }
         _ => {}
     }
     let currency = match amount {
@@ -31,12 +42,27 @@ pub(crate) fn create_coupon(world: &mut World, params: &Params) -> Answer {
     };
     let duration = params.full("duration").unwrap_or("once");
     if (duration == "repeating") != params.has("duration_in_months") {
-        return Err(Fail::param("duration_in_months", "You must pass duration_in_months if duration is repeating, and only then."));
+        return Err(Fail::param(
+            "duration_in_months",
+            "You must pass duration_in_months if duration is repeating, and only then.",
+        ));
     }
     let mut coupon = json!({
         "currency": currency, "duration": duration, "metadata": {}, "times_redeemed": 0, "valid": true,
     });
-    params.echo(&mut coupon, &["id", "amount_off", "percent_off", "duration_in_months", "max_redemptions", "name", "redeem_by", "applies_to"]);
+    params.echo(
+        &mut coupon,
+        &[
+            "id",
+            "amount_off",
+            "percent_off",
+            "duration_in_months",
+            "max_redemptions",
+            "name",
+            "redeem_by",
+            "applies_to",
+        ],
+    );
     params.echo_metadata(&mut coupon);
     let id = world.create(Kind::Coupon, "coupon.created", coupon);
     Ok(world.get(&id).clone())
@@ -61,13 +87,15 @@ pub(crate) fn delete_coupon(world: &mut World, id: &str) -> Answer {
 /// `POST /v1/promotion_codes`
 pub(crate) fn create_code(world: &mut World, params: &Params) -> Answer {
     let promotion = params.group("promotion").ok_or_else(|| Fail::missing("promotion"))?;
-    let coupon = promotion.need("coupon").map_err(|_| Fail::missing("promotion[coupon]"))?.to_owned();
+    let coupon =
+        promotion.need("coupon").map_err(|_| Fail::missing("promotion[coupon]"))?.to_owned();
     world.need(Kind::Coupon, &coupon, "promotion[coupon]")?;
     let code = match params.full("code") {
         Some(code) => code.to_owned(),
         None => world.id("", 8).to_uppercase(),
     };
-    let is_taken = |other: &Value| other.flag("active") && other.text("code").eq_ignore_ascii_case(&code);
+    let is_taken =
+        |other: &Value| other.flag("active") && other.text("code").eq_ignore_ascii_case(&code);
     if world.all(Kind::PromotionCode).any(is_taken) {
         let said = format!("An active promotion code with `code: {code}` already exists.");
         return Err(Fail::param("code", said).code("resource_already_exists"));
@@ -127,7 +155,8 @@ pub(crate) fn asked(world: &World, params: &Params) -> Result<Option<Promotion>,
 fn coupon_of(world: &World, coupon: &str, param: &str) -> Result<Promotion, Fail> {
     let found = world.need(Kind::Coupon, coupon, param)?;
     if is_used_up(world, found) {
-        return Err(Fail::param(param, format!("Coupon {coupon} is expired or used up.")).code("coupon_expired"));
+        return Err(Fail::param(param, format!("Coupon {coupon} is expired or used up."))
+            .code("coupon_expired"));
     }
     Ok(Promotion { coupon: coupon.to_owned(), code: None })
 }
@@ -138,24 +167,39 @@ fn promotion_of(code: &Value) -> Promotion {
 }
 
 fn is_used_up(world: &World, object: &Value) -> bool {
-    let too_often = object.at("max_redemptions").as_i64().is_some_and(|most| object.int("times_redeemed") >= most);
+    let too_often = object
+        .at("max_redemptions")
+        .as_i64()
+        .is_some_and(|most| object.int("times_redeemed") >= most);
     let ends = object.at("redeem_by").as_i64().or_else(|| object.at("expires_at").as_i64());
     too_often || ends.is_some_and(|ends| ends <= world.now)
 }
 
 fn check_code(world: &World, code: &Value) -> Result<(), Fail> {
     let coupon = world.get(code.at("promotion").text("coupon"));
-    if !code.flag("active") || is_used_up(world, code) || is_used_up(world, coupon) || coupon.flag("deleted") {
-        return Err(Fail::param("promotion_code", "This promotion code is expired or no longer active.").code("promotion_code_expired"));
+    if !code.flag("active")
+        || is_used_up(world, code)
+        || is_used_up(world, coupon)
+        || coupon.flag("deleted")
+    {
+        return Err(Fail::param(
+            "promotion_code",
+            "This promotion code is expired or no longer active.",
+        )
+        .code("promotion_code_expired"));
     }
     Ok(())
 }
 
 /// What somebody typed.
 pub(crate) fn typed(world: &World, code: &str) -> Result<Promotion, Fail> {
-    let found = world.all(Kind::PromotionCode).find(|known| known.text("code").eq_ignore_ascii_case(code.trim()));
+    let found = world
+        .all(Kind::PromotionCode)
+        .find(|known| known.text("code").eq_ignore_ascii_case(code.trim()));
     let Some(found) = found else {
-        return Err(Fail::param("promotion_code", "This code is invalid.").code("promotion_code_invalid"));
+        return Err(
+            Fail::param("promotion_code", "This code is invalid.").code("promotion_code_invalid")
+        );
     };
     check_code(world, found)?;
     Ok(promotion_of(found))
@@ -180,7 +224,8 @@ fn hundredths(percent: &Value) -> i64 {
 pub(crate) fn shares(coupon: &Value, amounts: &[(String, i64)]) -> Vec<i64> {
     let products = coupon.at("applies_to").items("products");
     let counts = |product: &str| products.is_empty() || products.iter().any(|one| one == product);
-    let eligible = |(product, amount): &(String, i64)| if counts(product) { (*amount).max(0) } else { 0 };
+    let eligible =
+        |(product, amount): &(String, i64)| if counts(product) { (*amount).max(0) } else { 0 };
     if !coupon.at("percent_off").is_null() {
         let percent = hundredths(coupon.at("percent_off"));
         return amounts.iter().map(|line| (eligible(line) * percent + 5_000) / 10_000).collect();
@@ -198,12 +243,19 @@ pub(crate) fn shares(coupon: &Value, amounts: &[(String, i64)]) -> Vec<i64> {
 }
 
 /// Makes the discount of a promotion for a customer's subscription, or for all that a customer buys.
-pub(crate) fn discount(world: &mut World, promotion: &Promotion, customer: &str, more: Value) -> String {
+pub(crate) fn discount(
+    world: &mut World,
+    promotion: &Promotion,
+    customer: &str,
+    more: Value,
+) -> String {
     redeem(world, promotion);
     let coupon = world.get(&promotion.coupon).clone();
     let start = world.now;
     let end = match coupon.text("duration") {
-        "repeating" => Some(crate::calendar::after(start, "month", coupon.int("duration_in_months"))),
+        "repeating" => {
+            Some(crate::calendar::after(start, "month", coupon.int("duration_in_months")))
+        }
         _ => None,
     };
     let mut discount = json!({

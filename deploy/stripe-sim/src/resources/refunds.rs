@@ -21,14 +21,20 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         (Some(charge), _) => world.need(Kind::Charge, charge, "charge")?.clone(),
         (None, Some(intent)) => {
             let intent = world.need(Kind::PaymentIntent, intent, "payment_intent")?;
-            let charge = world.find(intent.text("latest_charge")).filter(|charge| charge.flag("paid"));
+            let charge =
+                world.find(intent.text("latest_charge")).filter(|charge| charge.flag("paid"));
             charge.cloned().ok_or_else(|| {
-                let said = format!("This PaymentIntent ({}) does not have a successful charge to refund.", intent.text("id"));
+                let said = format!(
+                    "This PaymentIntent ({}) does not have a successful charge to refund.",
+                    intent.text("id")
+                );
                 Fail::request(said)
             })?
         }
         (None, None) => {
-            return Err(Fail::request("One of the following params should be provided for this request: payment_intent or charge."));
+            return Err(Fail::request(
+                "One of the following params should be provided for this request: payment_intent or charge.",
+            ));
         }
     };
     let left = charge.int("amount_captured") - charge.int("amount_refunded");
@@ -38,7 +44,9 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let is_card = charge.at("payment_method_details").text("type") == "card";
     let is_slow = !is_card || charge.text("_refunds") == "slow";
     let destination = match is_card {
-        true => json!({ "type": "card", "card": { "reference": "1234567890123456", "reference_status": "available", "reference_type": "acquirer_reference_number", "type": "refund" } }),
+        true => {
+            json!({ "type": "card", "card": { "reference": "1234567890123456", "reference_status": "available", "reference_type": "acquirer_reference_number", "type": "refund" } })
+        }
         false => json!({ "type": "sepa_debit", "sepa_debit": {} }),
     };
     let mut refund = json!({
@@ -70,21 +78,28 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 fn check(charge: &Value, left: i64, amount: Option<i64>) -> Result<(), Fail> {
     let (id, currency) = (charge.text("id"), charge.text("currency"));
     if !charge.flag("paid") || !charge.flag("captured") {
-        return Err(Fail::request(format!("Charge {id} cannot be refunded: it is not paid and captured.")));
+        return Err(Fail::request(format!(
+            "Charge {id} cannot be refunded: it is not paid and captured."
+        )));
     }
     if charge.flag("disputed") && charge.text("_dispute") != "warning" {
         let said = format!("Charge {id} has been charged back; cannot issue a refund.");
         return Err(Fail::param("charge", said).code("charge_disputed"));
     }
     if left == 0 {
-        return Err(Fail::request(format!("Charge {id} has already been refunded.")).code("charge_already_refunded"));
+        return Err(Fail::request(format!("Charge {id} has already been refunded."))
+            .code("charge_already_refunded"));
     }
     match amount {
-        Some(amount) if amount < 1 => Err(Fail::param("amount", "This value must be greater than or equal to 1.")
-            .code("parameter_invalid_integer")),
+        Some(amount) if amount < 1 => {
+            Err(Fail::param("amount", "This value must be greater than or equal to 1.")
+                .code("parameter_invalid_integer"))
+        }
         Some(amount) if amount > left => {
             let (amount, left) = (money::say(amount, currency), money::say(left, currency));
-            let said = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
+            let said = format!(
+                "Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+            );
             Err(Fail::param("amount", said))
         }
         _ => Ok(()),
@@ -95,7 +110,8 @@ fn check(charge: &Value, left: i64, amount: Option<i64>) -> Result<(), Fail> {
 pub(crate) fn settle(world: &mut World, id: &str, told: Option<&str>) -> bool {
     let refund = world.get(id).clone();
     let charge = world.get(refund.text("charge")).clone();
-    let status = told.unwrap_or(if charge.text("_refunds") == "fail" { "failed" } else { "succeeded" });
+    let status =
+        told.unwrap_or(if charge.text("_refunds") == "fail" { "failed" } else { "succeeded" });
     match (refund.text("status"), status) {
         ("pending", "succeeded") => {
             world.set(id, |refund| refund["status"] = json!("succeeded"));
@@ -142,7 +158,9 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
 pub(crate) fn cancel(world: &mut World, id: &str) -> Answer {
     let status = world.need(Kind::Refund, id, "id")?.text("status").to_owned();
     if status != "requires_action" && status != "pending" {
-        return Err(Fail::request(format!("You cannot cancel this refund because it has a status of {status}.")));
+        return Err(Fail::request(format!(
+            "You cannot cancel this refund because it has a status of {status}."
+        )));
     }
     settle(world, id, Some("canceled"));
     Ok(world.get(id).clone())

@@ -37,7 +37,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         None => None,
     };
     let mut more = json!({});
-    params.echo(&mut more, &["customer", "description", "usage", "payment_method_types", "payment_method_options"]);
+    params.echo(
+        &mut more,
+        &["customer", "description", "usage", "payment_method_types", "payment_method_options"],
+    );
     params.echo_metadata(&mut more);
     let id = make(world, more);
     if let Some(method) = method {
@@ -55,7 +58,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 /// `POST /v1/setup_intents/:id`
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     world.need(Kind::SetupIntent, id, "id")?;
-    let method = params.full("payment_method").map(|method| resolve(world, method, "payment_method")).transpose()?;
+    let method = params
+        .full("payment_method")
+        .map(|method| resolve(world, method, "payment_method"))
+        .transpose()?;
     world.set(id, |intent| {
         params.echo(intent, &["customer", "description", "payment_method_types"]);
         params.echo_metadata(intent);
@@ -75,7 +81,10 @@ pub(crate) fn confirm_call(world: &mut World, id: &str, params: &Params) -> Answ
     }
     let method = match params.group("payment_method_data") {
         Some(data) => Some(payment_methods::create(world, &data)?.text("id").to_owned()),
-        None => params.full("payment_method").map(|method| resolve(world, method, "payment_method")).transpose()?,
+        None => params
+            .full("payment_method")
+            .map(|method| resolve(world, method, "payment_method"))
+            .transpose()?,
     };
     if let Some(method) = method {
         world.set(id, |intent| intent["payment_method"] = json!(method));
@@ -85,13 +94,23 @@ pub(crate) fn confirm_call(world: &mut World, id: &str, params: &Params) -> Answ
 }
 
 fn unexpected(intent: &Value, verb: &str) -> Fail {
-    let said = format!("You cannot {verb} this SetupIntent because it has a status of {}.", intent.text("status"));
-    Fail::request(said).code("setup_intent_unexpected_state").with("setup_intent", &crate::render::shown(intent))
+    let said = format!(
+        "You cannot {verb} this SetupIntent because it has a status of {}.",
+        intent.text("status")
+    );
+    Fail::request(said)
+        .code("setup_intent_unexpected_state")
+        .with("setup_intent", &crate::render::shown(intent))
 }
 
 /// What a bank says to a card that is to be saved.
 pub(crate) fn check_card(world: &World, method: &str) -> Result<(), Fail> {
-    let asked = Asked { session: Session::On, is_set_up: true, is_authenticated: true, purpose: Purpose::Save };
+    let asked = Asked {
+        session: Session::On,
+        is_set_up: true,
+        is_authenticated: true,
+        purpose: Purpose::Save,
+    };
     match world.get(method).opt("_number").map(|number| cards::judge(number, asked)) {
         Some(Verdict::Decline(why)) => {
             let mut fail = Fail::card(why.code, why.message);
@@ -114,8 +133,13 @@ pub(crate) fn confirm(world: &mut World, id: &str, return_url: Option<&str>) -> 
     };
     let number = world.get(&method).text("_number").to_owned();
     let is_authenticated = intent.flag("_authenticated");
-    let asked = Asked { session: Session::On, is_set_up: false, is_authenticated, purpose: Purpose::Save };
-    let verdict = if number.is_empty() { Verdict::Pay(cards::Aftermath::Nothing) } else { cards::judge(&number, asked) };
+    let asked =
+        Asked { session: Session::On, is_set_up: false, is_authenticated, purpose: Purpose::Save };
+    let verdict = if number.is_empty() {
+        Verdict::Pay(cards::Aftermath::Nothing)
+    } else {
+        cards::judge(&number, asked)
+    };
     match verdict {
         Verdict::Pay(_) => {
             if let Some(customer) = intent.opt("customer") {
@@ -147,10 +171,14 @@ pub(crate) fn confirm(world: &mut World, id: &str, return_url: Option<&str>) -> 
         Verdict::Decline(why) => {
             let mut fail = Fail::card(why.code, why.message);
             fail.decline_code = Some(why.decline_code);
-            refuse(world, id, json!({
-                "code": why.code, "decline_code": why.decline_code, "message": why.message,
-                "payment_method": as_kept(world, &method), "type": "card_error",
-            }));
+            refuse(
+                world,
+                id,
+                json!({
+                    "code": why.code, "decline_code": why.decline_code, "message": why.message,
+                    "payment_method": as_kept(world, &method), "type": "card_error",
+                }),
+            );
             Err(fail.with("setup_intent", &as_kept(world, id)))
         }
     }

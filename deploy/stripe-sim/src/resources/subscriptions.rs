@@ -15,12 +15,7 @@ pub(crate) use start::{begin_from_session, create, pay_again, preview};
 
 use super::{checkout, invoices, invoices::Draft, lines, lines::Period, payment_intents::How};
 use crate::{
-    calendar,
-    fail::Answer,
-    json::Look as _,
-    kind::Kind,
-    params::Params,
-    timers::Timer,
+    calendar, fail::Answer, json::Look as _, kind::Kind, params::Params, timers::Timer,
     world::World,
 };
 use serde_json::{Value, json};
@@ -78,7 +73,9 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
     let is_trial = subscription.text("status") == "trialing";
     let waiting = invoices::pending(world, &customer, Some(id));
     let waiting: Vec<_> = match reason {
-        "subscription_create" => waiting.into_iter().chain(start::extra_of(&subscription)).collect(),
+        "subscription_create" => {
+            waiting.into_iter().chain(start::extra_of(&subscription)).collect()
+        }
         _ => waiting,
     };
     let mut all = invoices::pending_lines(world, &waiting);
@@ -89,17 +86,30 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
     }
     let discounts = invoices::discounts_of(world, &customer, Some(id));
     // An invoice's own period is the one before: what was used, not what is bought.
-    let own = if reason == "subscription_cycle" { (subscription.int("_before"), period.0) } else { (period.0, period.0) };
+    let own = if reason == "subscription_cycle" {
+        (subscription.int("_before"), period.0)
+    } else {
+        (period.0, period.0)
+    };
     let mut shown = json!({ "collection_method": subscription.at("collection_method") });
     if subscription.text("collection_method") == "send_invoice" {
         let days = subscription.at("days_until_due").as_i64().unwrap_or(30);
         shown["due_date"] = json!(world.now + days * 86_400);
     }
     crate::json::merge(&mut shown, more);
-    let invoice = invoices::make(world, Draft {
-        customer: &customer, currency: subscription.text("currency"), subscription: Some(id), reason, lines: all,
-        period: own, discounts, more: shown,
-    });
+    let invoice = invoices::make(
+        world,
+        Draft {
+            customer: &customer,
+            currency: subscription.text("currency"),
+            subscription: Some(id),
+            reason,
+            lines: all,
+            period: own,
+            discounts,
+            more: shown,
+        },
+    );
     invoices::take_pending(world, &waiting, &invoice);
     world.set(id, |subscription| subscription["latest_invoice"] = json!(invoice));
     invoice
@@ -109,7 +119,8 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
 pub(crate) fn end_period(world: &mut World, id: &str) -> bool {
     let subscription = world.get(id).clone();
     let (start, end) = period(&subscription);
-    let is_over = end <= world.now && matches!(subscription.text("status"), "trialing" | "active" | "past_due" | "unpaid");
+    let is_over = end <= world.now
+        && matches!(subscription.text("status"), "trialing" | "active" | "past_due" | "unpaid");
     if !is_over {
         return false;
     }
@@ -132,7 +143,9 @@ fn trial_may_end(world: &mut World, subscription: &Value) -> bool {
         || customer.at("invoice_settings").opt("default_payment_method").is_some();
     match subscription.at("trial_settings").at("end_behavior").text("missing_payment_method") {
         "pause" if !has_method => {
-            world.edit(id, "customer.subscription.updated", |subscription| subscription["status"] = json!("paused"));
+            world.edit(id, "customer.subscription.updated", |subscription| {
+                subscription["status"] = json!("paused")
+            });
             world.emit("customer.subscription.paused", id);
             false
         }
@@ -170,7 +183,13 @@ fn renew(world: &mut World, id: &str, start: i64, end: i64) {
         }
         "mark_uncollectible" => {
             invoices::finalize(world, &invoice);
-            invoices::close(world, &invoice, "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible");
+            invoices::close(
+                world,
+                &invoice,
+                "uncollectible",
+                "marked_uncollectible_at",
+                "invoice.marked_uncollectible",
+            );
         }
         _ if automatic => world.at(due, Timer::FinalizeInvoice(invoice)),
         _ => {}
@@ -184,7 +203,11 @@ pub(crate) fn invoice_moved(world: &mut World, invoice: &Value, paid: Paid) {
     let is_latest = subscription.text("latest_invoice") == invoice.text("id");
     let is_first = invoice.text("billing_reason") == "subscription_create";
     let status = match (subscription.text("status"), paid) {
-        ("incomplete" | "past_due" | "unpaid", Paid::Yes) | ("incomplete", Paid::Later) if is_latest => "active",
+        ("incomplete" | "past_due" | "unpaid", Paid::Yes) | ("incomplete", Paid::Later)
+            if is_latest =>
+        {
+            "active"
+        }
         ("paused", Paid::Yes) if subscription.flag("_resuming") => "active",
         ("active", Paid::No) if is_latest => "past_due",
         ("active" | "past_due", Paid::Never) if is_latest && !is_first => {
@@ -194,10 +217,16 @@ pub(crate) fn invoice_moved(world: &mut World, invoice: &Value, paid: Paid) {
         (status, _) => status,
     }
     .to_owned();
-    let method = invoice.opt("_intent").and_then(|intent| world.get(intent).opt("payment_method")).map(str::to_owned);
+    let method = invoice
+        .opt("_intent")
+        .and_then(|intent| world.get(intent).opt("payment_method"))
+        .map(str::to_owned);
     world.edit(&id, "customer.subscription.updated", |subscription| {
         subscription["status"] = json!(status);
-        if paid == Paid::Yes && subscription.flag("_saves_method") && subscription.at("default_payment_method").is_null() {
+        if paid == Paid::Yes
+            && subscription.flag("_saves_method")
+            && subscription.at("default_payment_method").is_null()
+        {
             subscription["default_payment_method"] = json!(method);
         }
     });
@@ -212,7 +241,8 @@ pub(crate) fn invoice_moved(world: &mut World, invoice: &Value, paid: Paid) {
             Paid::Later => "unpaid",
             Paid::No | Paid::Never => "failed",
         };
-        let was_declined_on_page = payment == "failed" && world.get(session).text("status") == "open";
+        let was_declined_on_page =
+            payment == "failed" && world.get(session).text("status") == "open";
         if !was_declined_on_page {
             checkout::subscription_moved(world, session, &id, payment);
         }
@@ -260,7 +290,9 @@ pub(crate) fn resume_collection(world: &mut World, id: &str) -> bool {
     let resumes = world.get(id).at("pause_collection").at("resumes_at").as_i64();
     let is_due = resumes.is_some_and(|at| at <= world.now);
     if is_due {
-        world.edit(id, "customer.subscription.updated", |subscription| subscription["pause_collection"] = Value::Null);
+        world.edit(id, "customer.subscription.updated", |subscription| {
+            subscription["pause_collection"] = Value::Null
+        });
     }
     is_due
 }
@@ -306,11 +338,20 @@ pub(crate) fn cancel(world: &mut World, id: &str, params: &Params) -> Answer {
     }
     if params.flag("prorate") == Some(true) {
         for item in subscription.items("items") {
-            lines::prorate(world, &subscription, item.text("id"), Some((item.at("price"), item.int("quantity"))), None, period(&subscription));
+            lines::prorate(
+                world,
+                &subscription,
+                item.text("id"),
+                Some((item.at("price"), item.int("quantity"))),
+                None,
+                period(&subscription),
+            );
         }
     }
     if let Some(details) = params.value("cancellation_details").cloned() {
-        world.set(id, |subscription| crate::json::merge(&mut subscription["cancellation_details"], details));
+        world.set(id, |subscription| {
+            crate::json::merge(&mut subscription["cancellation_details"], details)
+        });
     }
     end_with(world, id, "cancellation_requested");
     if params.flag("invoice_now") == Some(true) {
@@ -338,16 +379,23 @@ pub(crate) fn list(world: &World, params: &Params) -> Answer {
             "ended" => is_over(subscription),
             status => has == status,
         };
-        wanted && price.as_ref().is_none_or(|price| {
-            subscription.items("items").iter().any(|item| item.at("price").text("id") == price)
-        })
+        wanted
+            && price.as_ref().is_none_or(|price| {
+                subscription.items("items").iter().any(|item| item.at("price").text("id") == price)
+            })
     })
 }
 
 /// `GET /v1/subscription_items`
 pub(crate) fn items(world: &World, params: &Params) -> Answer {
-    let subscription = world.need(Kind::Subscription, params.need("subscription")?, "subscription")?;
-    crate::world::page(subscription.items("items").iter(), params, "/v1/subscription_items", Kind::Subscription)
+    let subscription =
+        world.need(Kind::Subscription, params.need("subscription")?, "subscription")?;
+    crate::world::page(
+        subscription.items("items").iter(),
+        params,
+        "/v1/subscription_items",
+        Kind::Subscription,
+    )
 }
 
 /// `GET /v1/subscription_items/:id`

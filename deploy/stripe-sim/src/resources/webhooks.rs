@@ -17,13 +17,18 @@ const ENDPOINTS_MAX: usize = 16;
 pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     check_url(params.need("url")?)?;
     if world.count(Kind::WebhookEndpoint) >= ENDPOINTS_MAX {
-        return Err(Fail::request(format!("You have reached the maximum of {ENDPOINTS_MAX} test webhook endpoints.")));
+        return Err(Fail::request(format!(
+            "You have reached the maximum of {ENDPOINTS_MAX} test webhook endpoints."
+        )));
     }
-    if let Some(version) = params.full("api_version").filter(|version| !versions::is_version(version)) {
+    if let Some(version) =
+        params.full("api_version").filter(|version| !versions::is_version(version))
+    {
         return Err(Fail::param("api_version", format!("Invalid API version: {version}")));
     }
     let secret = world.id("whsec_", 32);
-    let mut endpoint = json!({ "metadata": {}, "status": "enabled", "_secrets": [{ "secret": secret }] });
+    let mut endpoint =
+        json!({ "metadata": {}, "status": "enabled", "_secrets": [{ "secret": secret }] });
     params.echo(&mut endpoint, &["url", "enabled_events", "api_version", "description"]);
     params.echo_metadata(&mut endpoint);
     let id = world.add(Kind::WebhookEndpoint, endpoint);
@@ -35,9 +40,15 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 
 fn check_url(url: &str) -> Result<(), Fail> {
     let parsed = url.parse::<http::Uri>().ok();
-    match parsed.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()) {
+    match parsed
+        .filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
+    {
         Some(_) => Ok(()),
-        None => Err(Fail::param("url", "Invalid URL: An explicit scheme (such as https) must be provided.").code("url_invalid")),
+        None => Err(Fail::param(
+            "url",
+            "Invalid URL: An explicit scheme (such as https) must be provided.",
+        )
+        .code("url_invalid")),
     }
 }
 
@@ -82,7 +93,8 @@ pub(crate) fn events(world: &World, params: &Params) -> Answer {
                 Some(start) => kind.starts_with(start),
                 None => *wanted == kind,
             });
-        wanted && delivered.is_none_or(|delivered| (event.int("pending_webhooks") == 0) == delivered)
+        wanted
+            && delivered.is_none_or(|delivered| (event.int("pending_webhooks") == 0) == delivered)
     })
 }
 

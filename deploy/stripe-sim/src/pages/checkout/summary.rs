@@ -116,6 +116,7 @@ fn totals(order: &Order, shown: &Shown) -> Markup {
     let session = &order.session;
     let currency = session.text("currency");
     let promotions = session.flag("allow_promotion_codes");
+    let trial = session.int("amount_total") - order.due();
     let tax = session.at("total_details").int("amount_tax");
     let off = session.at("total_details").int("amount_discount");
     html! {
@@ -124,12 +125,18 @@ fn totals(order: &Order, shown: &Shown) -> Markup {
             @for discount in &order.discounts {
                 div {
                     dt {
-                        span.tag { (named(discount)) }
+                        @match named(discount) {
+                            Some(name) => span.tag { (name) },
+                            None => span { "Discount" },
+                        }
                         span.small { (reduction(&discount["coupon"])) }
                         @if promotions { (removal(session)) }
                     }
                     dd { (money(-off, currency)) }
                 }
+            }
+            @if trial != 0 {
+                div { dt { (days(order.trial_days)) " free" } dd { (money(-trial, currency)) } }
             }
             @if tax > 0 { div { dt { "Tax" } dd { (money(tax, currency)) } } }
         }
@@ -137,16 +144,16 @@ fn totals(order: &Order, shown: &Shown) -> Markup {
         dl.totals.due {
             div {
                 dt { @if order.recurring().is_some() { "Total due today" } @else { "Total due" } }
-                dd { (money(session.int("amount_total"), currency)) }
+                dd { (money(order.due(), currency)) }
             }
         }
     }
 }
 
 /// The code that a buyer typed, or the name of what the merchant granted.
-fn named(discount: &Value) -> &str {
+fn named(discount: &Value) -> Option<&str> {
     let (promotion, coupon) = (discount.at("promotion_code"), discount.at("coupon"));
-    promotion.opt("code").or(coupon.opt("name")).or(coupon.opt("id")).unwrap_or("Discount")
+    promotion.opt("code").or(coupon.opt("name"))
 }
 
 /// `20% off`, `$5.00 off`.

@@ -1,6 +1,8 @@
 //! How a subscription changes: another plan, more of it, a pause, an end, or going on after all.
 
-use super::{TRIAL_WARNING_SECONDS, bill, end_period, is_over, next_period, period, set_period, start};
+use super::{
+    TRIAL_WARNING_SECONDS, bill, end_period, is_over, next_period, period, set_period, start,
+};
 use crate::{
     fail::{Answer, Fail},
     json::Look as _,
@@ -46,7 +48,10 @@ impl Change {
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     let before = world.need(Kind::Subscription, id, "id")?.clone();
     if is_over(&before) {
-        let said = format!("A canceled subscription can only update its cancellation_details and metadata: {id} is {}.", before.text("status"));
+        let said = format!(
+            "A canceled subscription can only update its cancellation_details and metadata: {id} is {}.",
+            before.text("status")
+        );
         if params.all().keys().any(|name| name != "metadata" && name != "cancellation_details") {
             return Err(Fail::request(said));
         }
@@ -87,7 +92,12 @@ pub(crate) enum InvoicedNow {
     No,
 }
 
-fn invoice_now(world: &mut World, id: &str, period: Option<lines::Period>, params: &Params) -> Result<(), Fail> {
+fn invoice_now(
+    world: &mut World,
+    id: &str,
+    period: Option<lines::Period>,
+    params: &Params,
+) -> Result<(), Fail> {
     let reason = "subscription_update";
     let now = world.now;
     if let Some(period) = period {
@@ -97,10 +107,18 @@ fn invoice_now(world: &mut World, id: &str, period: Option<lines::Period>, param
             let (price, quantity) = (item.at("price"), item.int("quantity"));
             let name = world.get(price.text("product")).text("name").to_owned();
             let amount = super::super::catalog::amount_of(price, quantity);
-            let pending = lines::add_pending(world, &lines::Pending {
-                customer: subscription.text("customer"), subscription: Some((id, item.text("id"))), price, amount,
-                quantity, description: format!("{quantity} × {name}"), period,
-            });
+            let pending = lines::add_pending(
+                world,
+                &lines::Pending {
+                    customer: subscription.text("customer"),
+                    subscription: Some((id, item.text("id"))),
+                    price,
+                    amount,
+                    quantity,
+                    description: format!("{quantity} × {name}"),
+                    period,
+                },
+            );
             world.set(&pending, |pending| pending["proration"] = json!(false));
         }
     }
@@ -120,7 +138,10 @@ fn invoice_now(world: &mut World, id: &str, period: Option<lines::Period>, param
 fn settings(world: &mut World, id: &str, params: &Params) {
     let (now, end) = (world.now, period(world.get(id)).1);
     world.set(id, |subscription| {
-        params.echo(subscription, &["default_payment_method", "description", "collection_method", "days_until_due"]);
+        params.echo(
+            subscription,
+            &["default_payment_method", "description", "collection_method", "days_until_due"],
+        );
         params.echo_metadata(subscription);
         if let Some(details) = params.value("cancellation_details").cloned() {
             crate::json::merge(&mut subscription["cancellation_details"], details);
@@ -140,7 +161,9 @@ fn settings(world: &mut World, id: &str, params: &Params) {
         }
         if let Some(pause) = params.value("pause_collection") {
             subscription["pause_collection"] = match pause.opt("behavior") {
-                Some(behavior) => json!({ "behavior": behavior, "resumes_at": pause.at("resumes_at") }),
+                Some(behavior) => {
+                    json!({ "behavior": behavior, "resumes_at": pause.at("resumes_at") })
+                }
                 None => Value::Null,
             };
         }
@@ -185,14 +208,27 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
     if items.is_empty() {
         return Err(Fail::param("items", "A subscription must have at least one active item."));
     }
-    let interval = |items: &[Value]| items.first().map(|item| item.at("price").at("recurring").clone());
-    let recurring = |item: &Value| (item.at("price").at("recurring").text("interval").to_owned(), item.at("price").at("recurring").int("interval_count"));
+    let interval =
+        |items: &[Value]| items.first().map(|item| item.at("price").at("recurring").clone());
+    let recurring = |item: &Value| {
+        (
+            item.at("price").at("recurring").text("interval").to_owned(),
+            item.at("price").at("recurring").int("interval_count"),
+        )
+    };
     if items.iter().any(|item| Some(recurring(item)) != items.first().map(recurring)) {
-        return Err(Fail::param("items", "All prices on a subscription must have the same `recurring.interval` and `recurring.interval_count`."));
+        return Err(Fail::param(
+            "items",
+            "All prices on a subscription must have the same `recurring.interval` and `recurring.interval_count`.",
+        ));
     }
     let is_new_interval = interval(&items) != interval(before.items("items"));
     if prorates {
-        for item in before.items("items").iter().chain(items.iter().filter(|item| !has(before.items("items"), item))) {
+        for item in before
+            .items("items")
+            .iter()
+            .chain(items.iter().filter(|item| !has(before.items("items"), item)))
+        {
             let old = before.items("items").iter().find(|old| old.text("id") == item.text("id"));
             let new = items.iter().find(|new| new.text("id") == item.text("id"));
             let side = |item: &Value| (item.at("price").clone(), item.int("quantity"));
@@ -201,7 +237,10 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
                 continue;
             }
             // A new period is paid in full, so that only the old one's rest is worth something.
-            let new_side = new.as_ref().filter(|_| !is_new_interval).map(|(price, quantity)| (price, *quantity));
+            let new_side = new
+                .as_ref()
+                .filter(|_| !is_new_interval)
+                .map(|(price, quantity)| (price, *quantity));
             let old_side = old.as_ref().map(|(price, quantity)| (price, *quantity));
             lines::prorate(world, &before, item.text("id"), old_side, new_side, old_period);
         }
@@ -219,19 +258,35 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
         return Ok(InvoicedNow::Yes(Some(next)));
     }
     set_period(world, id, old_period);
-    Ok(if behavior == "always_invoice" && prorates { InvoicedNow::Yes(None) } else { InvoicedNow::No })
+    Ok(if behavior == "always_invoice" && prorates {
+        InvoicedNow::Yes(None)
+    } else {
+        InvoicedNow::No
+    })
 }
 
 fn has(items: &[Value], item: &Value) -> bool {
     items.iter().any(|other| other.text("id") == item.text("id"))
 }
 
-fn change_item(world: &mut World, id: &str, items: &mut Vec<Value>, change: &Params, param: &str) -> Result<(), Fail> {
+fn change_item(
+    world: &mut World,
+    id: &str,
+    items: &mut Vec<Value>,
+    change: &Params,
+    param: &str,
+) -> Result<(), Fail> {
     let price = start::asked_price(world, change, param)?;
     let metadata = change.value("metadata").cloned();
     let Some(item_id) = change.full("id") else {
         let price = price.ok_or_else(|| Fail::missing(&format!("{param}[price]")))?;
-        let made = start::item(world, id, &price, change.int("quantity").unwrap_or(1), &metadata.unwrap_or_else(|| json!({})));
+        let made = start::item(
+            world,
+            id,
+            &price,
+            change.int("quantity").unwrap_or(1),
+            &metadata.unwrap_or_else(|| json!({})),
+        );
         items.push(made);
         return Ok(());
     };
@@ -260,7 +315,10 @@ fn change_item(world: &mut World, id: &str, items: &mut Vec<Value>, change: &Par
 pub(crate) fn resume(world: &mut World, id: &str, params: &Params) -> Answer {
     let subscription = world.need(Kind::Subscription, id, "id")?.clone();
     if subscription.text("status") != "paused" {
-        return Err(Fail::request(format!("You can only resume a paused subscription: {id} is {}.", subscription.text("status"))));
+        return Err(Fail::request(format!(
+            "You can only resume a paused subscription: {id} is {}.",
+            subscription.text("status")
+        )));
     }
     let now = world.now;
     if params.full("billing_cycle_anchor") != Some("unchanged") {

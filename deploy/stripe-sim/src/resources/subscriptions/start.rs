@@ -1,14 +1,15 @@
 //! How a subscription begins.
 
-use super::{INCOMPLETE_SECONDS, TRIAL_WARNING_SECONDS, bill, is_over, next_period, period, set_period};
+use super::{
+    INCOMPLETE_SECONDS, TRIAL_WARNING_SECONDS, bill, is_over, next_period, period, set_period,
+};
 use crate::{
     fail::{Answer, Fail},
     json::Look as _,
     kind::Kind,
     params::Params,
     resources::{
-        catalog, invoices,
-        lines,
+        catalog, invoices, lines,
         payment_intents::How,
         promotions::{self, Promotion},
     },
@@ -53,7 +54,8 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let promotion = promotions::asked(world, params)?;
     let method = params.full("default_payment_method").map(str::to_owned);
     if let Some(method) = &method {
-        let owner = world.need(Kind::PaymentMethod, method, "default_payment_method")?.opt("customer");
+        let owner =
+            world.need(Kind::PaymentMethod, method, "default_payment_method")?.opt("customer");
         if owner != Some(customer.as_str()) {
             let said = "The customer does not have a payment method with the ID provided. The payment method must be attached to the customer.";
             return Err(Fail::param("default_payment_method", said).code("resource_missing"));
@@ -66,7 +68,8 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     };
     let is_sent = params.full("collection_method") == Some("send_invoice");
     let pays_now = first != First::Leave && !is_sent && trial_end.is_none();
-    let default = world.get(&customer).at("invoice_settings").opt("default_payment_method").is_some();
+    let default =
+        world.get(&customer).at("invoice_settings").opt("default_payment_method").is_some();
     let costs = items.iter().any(|(price, quantity, _)| catalog::amount_of(price, *quantity) > 0);
     if pays_now && costs && method.is_none() && !default {
         let said = "This customer has no attached payment source or default payment method. Please consider adding a \
@@ -75,17 +78,32 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         return Err(Fail::request(said).code("resource_missing"));
     }
     let mut more = json!({ "collection_method": "charge_automatically" });
-    params.echo(&mut more, &["cancel_at_period_end", "cancel_at", "collection_method", "days_until_due", "default_payment_method", "description"]);
+    params.echo(
+        &mut more,
+        &[
+            "cancel_at_period_end",
+            "cancel_at",
+            "collection_method",
+            "days_until_due",
+            "default_payment_method",
+            "description",
+        ],
+    );
     if let Some(settings) = params.value("trial_settings") {
         more["trial_settings"] = settings.clone();
     }
-    let saves = params.group("payment_settings").and_then(|settings| settings.full("save_default_payment_method").map(str::to_owned));
+    let saves = params
+        .group("payment_settings")
+        .and_then(|settings| settings.full("save_default_payment_method").map(str::to_owned));
     if let Some(saves) = saves {
         more["payment_settings"] = json!({ "payment_method_options": null, "payment_method_types": null, "save_default_payment_method": saves });
         more["_saves_method"] = json!(saves == "on_subscription");
     }
     params.echo_metadata(&mut more);
-    let id = begin(world, Beginning { customer, items, trial_end, promotion, more, extra_lines: Vec::new() });
+    let id = begin(
+        world,
+        Beginning { customer, items, trial_end, promotion, more, extra_lines: Vec::new() },
+    );
     if let Some(at) = params.int("cancel_at") {
         world.at(at, Timer::CancelSubscription(id.clone()));
     }
@@ -96,16 +114,24 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 fn trial_end(world: &World, params: &Params) -> Result<Option<i64>, Fail> {
     let days = params.int("trial_period_days").filter(|days| *days > 0);
     match (params.int("trial_end"), days) {
-        (Some(at), _) if at <= world.now => Err(Fail::param("trial_end", "The trial_end must be in the future.")),
+        (Some(at), _) if at <= world.now => {
+            Err(Fail::param("trial_end", "The trial_end must be in the future."))
+        }
         (Some(at), _) => Ok(Some(at)),
         (None, days) => Ok(days.map(|days| world.now + days * 86_400)),
     }
 }
 
 /// What a price that was asked for is, and how many.
-pub(super) fn asked_price(world: &mut World, item: &Params, param: &str) -> Result<Option<Value>, Fail> {
+pub(super) fn asked_price(
+    world: &mut World,
+    item: &Params,
+    param: &str,
+) -> Result<Option<Value>, Fail> {
     let price = match (item.full("price").or_else(|| item.full("plan")), item.group("price_data")) {
-        (Some(price), _) => world.need(Kind::Price, price, &format!("{param}[price]"))?.text("id").to_owned(),
+        (Some(price), _) => {
+            world.need(Kind::Price, price, &format!("{param}[price]"))?.text("id").to_owned()
+        }
         (None, Some(data)) => catalog::inline_price(world, &data)?,
         (None, None) => return Ok(None),
     };
@@ -128,10 +154,20 @@ fn asked_items(world: &mut World, params: &Params) -> Result<Vec<(Value, i64, Va
     let mut items: Vec<(Value, i64, Value)> = Vec::new();
     for (at, item) in asked.iter().enumerate() {
         let param = format!("items[{at}]");
-        let price = asked_price(world, item, &param)?.ok_or_else(|| Fail::missing(&format!("{param}[price]")))?;
-        let interval = |price: &Value| (price.at("recurring").text("interval").to_owned(), price.at("recurring").int("interval_count"), price.text("currency").to_owned());
+        let price = asked_price(world, item, &param)?
+            .ok_or_else(|| Fail::missing(&format!("{param}[price]")))?;
+        let interval = |price: &Value| {
+            (
+                price.at("recurring").text("interval").to_owned(),
+                price.at("recurring").int("interval_count"),
+                price.text("currency").to_owned(),
+            )
+        };
         if items.first().is_some_and(|(first, ..)| interval(first) != interval(&price)) {
-            return Err(Fail::param(&param, "All prices on a subscription must have the same `recurring.interval`, `recurring.interval_count` and currency."));
+            return Err(Fail::param(
+                &param,
+                "All prices on a subscription must have the same `recurring.interval`, `recurring.interval_count` and currency.",
+            ));
         }
         let metadata = item.value("metadata").cloned().unwrap_or_else(|| json!({}));
         items.push((price, item.int("quantity").unwrap_or(1), metadata));
@@ -140,20 +176,33 @@ fn asked_items(world: &mut World, params: &Params) -> Result<Vec<(Value, i64, Va
 }
 
 /// An item as a subscription shows it.
-pub(super) fn item(world: &mut World, subscription: &str, price: &Value, quantity: i64, metadata: &Value) -> Value {
+pub(super) fn item(
+    world: &mut World,
+    subscription: &str,
+    price: &Value,
+    quantity: i64,
+    metadata: &Value,
+) -> Value {
     let (id, now) = (world.id("si_", 14), world.now);
-    skeleton::nested("subscription_item", json!({
-        "id": id, "created": now, "current_period_start": now, "current_period_end": now, "discounts": [],
-        "metadata": metadata, "plan": catalog::plan(price), "price": price, "quantity": quantity,
-        "subscription": subscription, "tax_rates": [],
-    }))
+    skeleton::nested(
+        "subscription_item",
+        json!({
+            "id": id, "created": now, "current_period_start": now, "current_period_end": now, "discounts": [],
+            "metadata": metadata, "plan": catalog::plan(price), "price": price, "quantity": quantity,
+            "subscription": subscription, "tax_rates": [],
+        }),
+    )
 }
 
 fn begin(world: &mut World, beginning: Beginning) -> String {
     let Beginning { customer, items, trial_end, promotion, more, extra_lines } = beginning;
     let (id, now) = (world.id_of(Kind::Subscription), world.now);
-    let currency = items.first().map(|(price, ..)| price.text("currency").to_owned()).unwrap_or_default();
-    let items: Vec<_> = items.iter().map(|(price, quantity, metadata)| item(world, &id, price, *quantity, metadata)).collect();
+    let currency =
+        items.first().map(|(price, ..)| price.text("currency").to_owned()).unwrap_or_default();
+    let items: Vec<_> = items
+        .iter()
+        .map(|(price, quantity, metadata)| item(world, &id, price, *quantity, metadata))
+        .collect();
     let url = format!("/v1/subscription_items?subscription={id}");
     let end_behavior = json!({ "end_behavior": { "missing_payment_method": "create_invoice" } });
     let mut subscription = json!({
@@ -184,7 +233,8 @@ fn begin(world: &mut World, beginning: Beginning) -> String {
         world.set(&id, |subscription| subscription["cancel_at"] = json!(period.1));
     }
     if let Some(promotion) = promotion {
-        let discount = promotions::discount(world, &promotion, &customer, json!({ "subscription": id }));
+        let discount =
+            promotions::discount(world, &promotion, &customer, json!({ "subscription": id }));
         world.set(&id, |subscription| subscription["discounts"] = json!([discount]));
     }
     world.emit("customer.subscription.created", &id);
@@ -225,21 +275,44 @@ fn first_invoice(world: &mut World, id: &str, first: First) -> Result<(), Fail> 
 }
 
 /// Begins what a checkout session sells.
-pub(crate) fn begin_from_session(world: &mut World, session: &Value, customer: &str, method: &str) -> Result<(), Fail> {
+pub(crate) fn begin_from_session(
+    world: &mut World,
+    session: &Value,
+    customer: &str,
+    method: &str,
+) -> Result<(), Fail> {
     let data = session.at("_data").at("subscription_data").clone();
     let days = data.at("trial_period_days").as_i64().filter(|days| *days > 0);
     let trial_end = data.at("trial_end").as_i64().or_else(|| Some(world.now + days? * 86_400));
     let lines = session.items("_lines");
-    let (recurring, once): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.at("price").at("recurring").is_object());
-    let items = recurring.iter().map(|line| (line.at("price").clone(), line.int("quantity"), json!({}))).collect();
+    let (recurring, once): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.at("price").at("recurring").is_object());
+    let items = recurring
+        .iter()
+        .map(|line| (line.at("price").clone(), line.int("quantity"), json!({})))
+        .collect();
     let promotion = session.at("_promotion");
-    let promotion = promotion.opt("coupon").map(|coupon| Promotion { coupon: coupon.to_owned(), code: promotion.opt("code").map(str::to_owned) });
+    let promotion = promotion.opt("coupon").map(|coupon| Promotion {
+        coupon: coupon.to_owned(),
+        code: promotion.opt("code").map(str::to_owned),
+    });
     for line in once {
         let price = line.at("price");
         let name = world.get(price.text("product")).text("name").to_owned();
         let (quantity, period) = (line.int("quantity"), (world.now, world.now));
         let amount = catalog::amount_of(price, quantity);
-        lines::add_pending(world, &lines::Pending { customer, subscription: None, price, amount, quantity, description: name, period });
+        lines::add_pending(
+            world,
+            &lines::Pending {
+                customer,
+                subscription: None,
+                price,
+                amount,
+                quantity,
+                description: name,
+                period,
+            },
+        );
     }
     let metadata = data.at("metadata").clone();
     let more = json!({
@@ -248,7 +321,17 @@ pub(crate) fn begin_from_session(world: &mut World, session: &Value, customer: &
         "payment_settings": { "payment_method_options": null, "payment_method_types": null, "save_default_payment_method": "off" },
     });
     let extra = invoices::pending(world, customer, None).into_iter().map(Value::from).collect();
-    let id = begin(world, Beginning { customer: customer.to_owned(), items, trial_end, promotion, more, extra_lines: extra });
+    let id = begin(
+        world,
+        Beginning {
+            customer: customer.to_owned(),
+            items,
+            trial_end,
+            promotion,
+            more,
+            extra_lines: extra,
+        },
+    );
     let session = session.text("id").to_owned();
     world.set(&session, |session| session["_subscription"] = json!(id));
     let subscription = world.get(&id).clone();
@@ -293,15 +376,33 @@ pub(crate) fn preview(world: &mut World, params: &Params) -> Answer {
             let now_due = details.full("proration_behavior") == Some("always_invoice");
             let next = next_period(&subscription, period(&subscription).1);
             let reason = if now_due { "subscription_update" } else { "subscription_cycle" };
-            bill(&mut copy, id, reason, if now_due { period(&subscription) } else { next }, json!({}))
+            bill(
+                &mut copy,
+                id,
+                reason,
+                if now_due { period(&subscription) } else { next },
+                json!({}),
+            )
         }
         None => {
             let items = asked_items(&mut copy, &details)?;
             let customer = match params.full("customer") {
-                Some(customer) => copy.need(Kind::Customer, customer, "customer")?.text("id").to_owned(),
+                Some(customer) => {
+                    copy.need(Kind::Customer, customer, "customer")?.text("id").to_owned()
+                }
                 None => super::super::customers::make(&mut copy, json!({})),
             };
-            let id = begin(&mut copy, Beginning { customer, items, trial_end: None, promotion: promotions::asked(world, params)?, more: json!({}), extra_lines: Vec::new() });
+            let id = begin(
+                &mut copy,
+                Beginning {
+                    customer,
+                    items,
+                    trial_end: None,
+                    promotion: promotions::asked(world, params)?,
+                    more: json!({}),
+                    extra_lines: Vec::new(),
+                },
+            );
             let subscription = copy.get(&id).clone();
             bill(&mut copy, &id, "subscription_create", period(&subscription), json!({}))
         }
