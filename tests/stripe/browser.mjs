@@ -264,7 +264,7 @@ test('what is missing or wrong is told beside its field, which gets the focus', 
 });
 
 test('3-D Secure passed pays', async (page) => {
-  const open = await checkout([goods.pack], { branding_settings: { display_name: 'Lumen Tokens' } });
+  const open = await checkout([goods.pack]);
   await page.goto(open.url);
   await payByCard(page, '4000002760003184');
   await page.waitForURL(`${base}/3ds/**`);
@@ -286,6 +286,7 @@ test('3-D Secure failed says so, and another card pays', async (page) => {
   await alertSays(page, 'unable to authenticate');
   await judge(page, 'challenge-failed');
   assert.equal((await session(open)).status, 'open');
+  assert.equal(await page.getByLabel('Email').inputValue(), ADA);
   await payByCard(page, '4242424242424242');
   await landed(page);
   assert.equal((await session(open)).payment_status, 'paid');
@@ -327,9 +328,12 @@ test('a direct debit is complete but unpaid until the bank says so', async (page
   }
 });
 
-test('an account is asked for in euros only', async (page) => {
+test('only what the session allows can be chosen', async (page) => {
   await page.goto((await checkout([goods.pack])).url);
-  assert.equal(await page.getByLabel('SEPA Direct Debit').count(), 0);
+  assert.equal(await page.getByLabel('IBAN').count(), 0, 'accounts are for euros');
+  await page.goto((await checkout([goods.euro], { payment_method_types: ['sepa_debit'] })).url);
+  await page.getByLabel('IBAN').waitFor();
+  assert.equal(await page.getByLabel('Card number').count(), 0);
 });
 
 test('a promotion code changes the total, and can be taken back', async (page) => {
@@ -417,6 +421,7 @@ test('a trial is free today', async (page) => {
   await page.goto(open.url);
   await sees(page, '14 days free');
   await sees(page, 'Then $20.00 per month');
+  await sees(page, '$0.00');
   await judge(page, 'trial');
   await payByCard(page, '4242424242424242', 'Start trial');
   await landed(page);
@@ -443,6 +448,18 @@ test('a saved card pays without being typed again', async (page) => {
   await landed(page);
   const paid = await session(open);
   assert.equal((await read(`payment_intents/${paid.payment_intent}`)).payment_method, methods[0].id);
+});
+
+test('a saved card that is declined makes room for a new one', async (page) => {
+  const { customer } = await subscriber('pm_card_chargeCustomerFail');
+  const open = await checkout([goods.pack], { customer: customer.id });
+  await page.goto(open.url);
+  await page.getByRole('button', { name: 'Pay $10.00' }).click();
+  await alertSays(page, 'declined');
+  await page.getByLabel('New card').check();
+  await payByCard(page, '4242424242424242');
+  await landed(page);
+  assert.equal((await session(open)).payment_status, 'paid');
 });
 
 test('a test card fills the form in', async (page) => {

@@ -111,7 +111,7 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
     };
     let told = match &fault {
         Some(fault) => broken(&call, fault),
-        None => Some(with_headers(&call, reaction.clone())),
+        None => Some(with_ignored(&call, &params, with_headers(&call, reaction.clone()))),
     };
     if let Some(key) = used_key(&call) {
         // What the key answers: what was told, or what would have been, had the answer arrived.
@@ -250,6 +250,15 @@ fn with_headers(call: &Call, mut reaction: Reaction) -> Reaction {
         402 => add("stripe-should-retry", "false"),
         409 | 429 => add("stripe-should-retry", "true"),
         _ => {}
+    }
+    reaction
+}
+
+/// What was done as if it hadn't been asked for is named: nobody should have to guess.
+fn with_ignored(call: &Call, params: &Params, mut reaction: Reaction) -> Reaction {
+    let ignored = params.unread().join(", ");
+    if call.method == Method::Post && reaction.status == 200 && !ignored.is_empty() {
+        reaction.headers.push(("sim-ignored".to_owned(), ignored));
     }
     reaction
 }
@@ -443,7 +452,7 @@ fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
         (Post, ["invoices", id, "mark_uncollectible"]) => invoices::mark_uncollectible(world, id),
         (Post, ["invoices", id, "send"]) => invoices::send(world, id),
         (Post, ["invoiceitems"]) => invoices::create_item(world, params),
-        (Get, ["invoiceitems"]) => all(world, Kind::InvoiceItem, params, &url),
+        (Get, ["invoiceitems"]) => invoices::list_items(world, params),
         (Get, ["invoiceitems", id]) => found(world, Kind::InvoiceItem, id),
         (Post, ["invoiceitems", id]) => invoices::update_item(world, id, params),
         (Delete, ["invoiceitems", id]) => invoices::delete_item(world, id),

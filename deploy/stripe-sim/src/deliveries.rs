@@ -165,7 +165,7 @@ pub(crate) struct Parcel {
 }
 
 /// Does an event's type fit `charge.*`, `*`, or its own name?
-fn fits(pattern: &str, kind: &str) -> bool {
+pub(crate) fn fits(pattern: &str, kind: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => kind.starts_with(start),
         None => pattern == kind,

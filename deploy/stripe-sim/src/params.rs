@@ -3,7 +3,11 @@
 
 use crate::{fail::Fail, json::Look as _};
 use serde_json::{Map, Value};
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 /// Levels of brackets; Stripe's deepest takes seven.
 const DEPTH_MAX: usize = 12;
@@ -16,6 +20,8 @@ static REQUESTS: LazyLock<HashMap<String, Value>> = LazyLock::new(|| {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     fields: Map<String, Value>,
+    /// Those that somebody looked at.
+    read: RefCell<BTreeSet<String>>,
 }
 
 impl Params {
@@ -24,17 +30,28 @@ impl Params {
         let tree = tree(pairs)?;
         let Some(shape) = REQUESTS.get(route) else {
             // The hosted page's own calls are in no document.
-            return Ok(Self { fields: tree });
+            return Ok(Self::from(tree));
         };
         match check(Value::Object(tree), shape, "")? {
-            Value::Object(fields) => Ok(Self { fields }),
+            Value::Object(fields) => Ok(Self::from(fields)),
             _ => Ok(Self::default()),
         }
     }
 
+    /// What nobody looked at: the simulator does as if it weren't there.
+    pub(crate) fn unread(&self) -> Vec<&str> {
+        let read = self.read.borrow();
+        self.fields.keys().map(String::as_str).filter(|name| !read.contains(*name)).collect()
+    }
+
+    fn look(&self, name: &str) -> Option<&Value> {
+        self.read.borrow_mut().insert(name.to_owned());
+        self.fields.get(name)
+    }
+
     /// A text; one that is to be unset is "".
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).and_then(Value::as_str)
+        self.look(name).and_then(Value::as_str)
     }
 
     /// A text that isn't empty.
@@ -49,44 +66,53 @@ impl Params {
 
     /// A number.
     pub(crate) fn int(&self, name: &str) -> Option<i64> {
-        let field = self.fields.get(name)?;
+        let field = self.look(name)?;
         field.as_i64().or_else(|| field.as_str()?.parse().ok())
     }
 
     /// A flag.
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
-        let field = self.fields.get(name)?;
+        let field = self.look(name)?;
         field.as_bool().or_else(|| field.as_str()?.parse().ok())
     }
 
     /// A part with parameters of its own.
     pub(crate) fn group(&self, name: &str) -> Option<Params> {
-        let fields = self.fields.get(name)?.as_object()?.clone();
-        Some(Params { fields })
+        let fields = self.look(name)?.as_object()?.clone();
+        Some(Params::from(fields))
     }
 
     /// Parts of a list, each with parameters of its own.
     pub(crate) fn groups(&self, name: &str) -> Vec<Params> {
-        let elements = self.fields.items(name).iter();
-        elements
-            .filter_map(Value::as_object)
-            .map(|fields| Params { fields: fields.clone() })
-            .collect()
+        let elements = self.look(name).and_then(Value::as_array).into_iter().flatten();
+        elements.filter_map(Value::as_object).map(|fields| Params::from(fields.clone())).collect()
     }
 
     /// Texts of a list.
     pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
-        self.fields.items(name).iter().filter_map(Value::as_str).collect()
+        self.look(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     /// As it is.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
-        self.fields.get(name)
+        self.look(name)
     }
 
     /// Is it there?
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.fields.contains_key(name)
+        self.look(name).is_some()
+    }
+
+    /// All but one.
+    pub(crate) fn without(&self, name: &str) -> Params {
+        let mut fields = self.fields.clone();
+        fields.remove(name);
+        Self::from(fields)
     }
 
     /// All of them.
@@ -97,7 +123,7 @@ impl Params {
     /// Copies parameters that an object shows as they were given; an empty text unsets.
     pub(crate) fn echo(&self, object: &mut Value, names: &[&str]) {
         for name in names {
-            if let Some(value) = self.fields.get(*name) {
+            if let Some(value) = self.look(name) {
                 object[*name] = if value == "" { Value::Null } else { value.clone() };
             }
         }
@@ -108,7 +134,7 @@ impl Params {
         if !object.at("metadata").is_object() {
             object["metadata"] = Value::Object(Map::new());
         }
-        match self.fields.get("metadata") {
+        match self.look("metadata") {
             Some(Value::Object(more)) => {
                 for (name, value) in more {
                     let Some(metadata) = object["metadata"].as_object_mut() else { return };
@@ -383,6 +409,6 @@ pub(crate) fn is_known(route: &str) -> bool {
 
 impl From<Map<String, Value>> for Params {
     fn from(fields: Map<String, Value>) -> Self {
-        Self { fields }
+        Self { fields, read: RefCell::default() }
     }
 }

@@ -57,7 +57,12 @@ fn expand_in(world: &World, value: &mut Value, names: &[&str], path: &str) -> Re
         _ => return Ok(()),
     }
     let object = value.text("object").to_owned();
-    if !object.is_empty() && object != "list" && !skeleton::is_expandable(&object, name) {
+    let may = match object.as_str() {
+        "" => true,
+        "list" | "search_result" => *name == "data",
+        object => skeleton::is_expandable(object, name),
+    };
+    if !may {
         let said = format!(
             "This property cannot be expanded ({path}). You may want to try expanding something else, or see \
              what can be expanded."

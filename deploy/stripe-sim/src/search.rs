@@ -127,6 +127,10 @@ fn clause(text: &str) -> Option<(Clause, &str)> {
         }
         _ => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
     };
+    let is_bare = rest.starts_with(|first: char| first != '"' && first != '\'');
+    if is_bare && value != "null" && value.parse::<f64>().is_err() {
+        return None;
+    }
     let path: Vec<_> = name
         .split(['.', '[', ']', '"', '\''])
         .filter(|part| !part.is_empty())

@@ -66,9 +66,9 @@ fn reshape(world: &World, value: &mut Value, version: &str) {
                 coupon.as_str().and_then(|id| world.find(id)).map_or(coupon.clone(), shown);
             remove(value, "promotion");
         }
-        "invoice" if version < BASIL => invoice_before_basil(world, value),
+        "invoice" if version < BASIL => invoice_before_basil(world, value, version),
         "line_item" if version < BASIL => line_before_basil(world, value),
-        "subscription" if version < BASIL => subscription_before_basil(value),
+        "subscription" if version < BASIL => subscription_before_basil(world, value, version),
         "charge" | "payment_intent" if version < BASIL => {
             let intent = if value.text("object") == "charge" { "payment_intent" } else { "id" };
             let invoice = invoices::of_intent(world, value.text(intent));
@@ -78,7 +78,7 @@ fn reshape(world: &World, value: &mut Value, version: &str) {
     }
 }
 
-fn invoice_before_basil(world: &World, invoice: &mut Value) {
+fn invoice_before_basil(world: &World, invoice: &mut Value, version: &str) {
     let details = invoice["parent"]["subscription_details"].take();
     let payments = invoices::payments(world, invoice.text("id"));
     let intent =
@@ -94,7 +94,7 @@ fn invoice_before_basil(world: &World, invoice: &mut Value) {
         "paid": paid,
         "paid_out_of_band": paid && intent.is_empty() && invoice.int("amount_due") > 0,
         "tax": if tax == 0 { Value::Null } else { json!(tax) },
-        "discount": null,
+        "discount": first_discount(world, invoice, version),
         "quote": null,
     });
     crate::json::merge(invoice, older);
@@ -135,14 +135,14 @@ fn line_before_basil(world: &World, line: &mut Value) {
     }
 }
 
-fn subscription_before_basil(subscription: &mut Value) {
+fn subscription_before_basil(world: &World, subscription: &mut Value, version: &str) {
     let item = subscription.items("items").first().cloned().unwrap_or_default();
     let older = json!({
         "current_period_start": item.at("current_period_start"),
         "current_period_end": item.at("current_period_end"),
         "plan": item.at("plan"),
         "quantity": item.at("quantity"),
-        "discount": null,
+        "discount": first_discount(world, subscription, version),
     });
     crate::json::merge(subscription, older);
     if let Some(items) = subscription["items"]["data"].as_array_mut() {
@@ -151,6 +151,13 @@ fn subscription_before_basil(subscription: &mut Value) {
             remove(item, "current_period_end");
         }
     }
+}
+
+/// The one discount that there could be.
+fn first_discount(world: &World, object: &Value, version: &str) -> Value {
+    let first = object.items("discounts").first().and_then(Value::as_str);
+    let found = first.and_then(|id| world.find(id)).map(shown);
+    found.map_or(Value::Null, |discount| render(world, discount, version))
 }
 
 fn remove(value: &mut Value, member: &str) {

@@ -18,7 +18,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// The version of Stripe's API that is simulated.
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
@@ -30,7 +30,7 @@ pub(crate) const OBJECTS_MAX: usize = 200_000;
 pub(crate) const EVENTS_MAX: usize = 50_000;
 
 /// Days for which events are kept.
-const EVENT_SECONDS: i64 = 30 * 86_400;
+pub(crate) const EVENT_SECONDS: i64 = 30 * 86_400;
 
 /// Elements of a page, at most, and unless told.
 const PAGE_MAX: i64 = 100;
@@ -46,7 +46,7 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     dice: u64,
     objects: HashMap<String, Value>,
-    order: BTreeMap<Kind, Vec<String>>,
+    order: BTreeMap<Kind, VecDeque<String>>,
     pub(crate) timers: BTreeMap<i64, Vec<Timer>>,
     pub(crate) outbox: Outbox,
     pub(crate) faults: Faults,
@@ -126,7 +126,7 @@ impl World {
 
     /// How many there are of a kind.
     pub(crate) fn count(&self, kind: Kind) -> usize {
-        self.order.get(&kind).map_or(0, Vec::len)
+        self.order.get(&kind).map_or(0, VecDeque::len)
     }
 
     /// How many there are in all, but for events.
@@ -166,7 +166,7 @@ impl World {
         }
         let id = object.text("id").to_owned();
         self.objects.insert(id.clone(), object);
-        self.order.entry(kind).or_default().push(id.clone());
+        self.order.entry(kind).or_default().push_back(id.clone());
         id
     }
 
@@ -223,13 +223,17 @@ impl World {
     }
 
     fn forget_old_events(&mut self) {
-        let (now, count) = (self.now, self.count(Kind::Event));
+        let oldest = self.now - EVENT_SECONDS;
         let Some(events) = self.order.get_mut(&Kind::Event) else { return };
-        let Some(oldest) = events.first() else { return };
-        let age = self.objects.get(oldest).map_or(0, |event| now - event.int("created"));
-        if age > EVENT_SECONDS || count > EVENTS_MAX {
-            let oldest = events.remove(0);
-            self.objects.remove(&oldest);
+        while events.len() > EVENTS_MAX
+            || events
+                .front()
+                .and_then(|id| self.objects.get(id))
+                .is_some_and(|first| first.int("created") < oldest)
+        {
+            if let Some(id) = events.pop_front() {
+                self.objects.remove(&id);
+            }
         }
     }
 

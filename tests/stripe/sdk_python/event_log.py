@@ -141,9 +141,18 @@ def an_older_endpoint_gets_an_older_discount():
     for version in OLDER:
         coupon = v1.coupons.create({"percent_off": 25, "duration": "forever"})
         _, _, act = _subscribe(discounts=[{"coupon": coupon.id}])
-        discount = _delivered(version, act, "customer.discount.created")
+        discount = _delivered(version, act, "customer.subscription.created")["discount"]
         equal((discount["object"], discount["coupon"]["id"]), ("discount", coupon.id))
         assert "source" not in discount, "source came later"
+
+
+def an_older_endpoint_gets_an_older_promotion_code():
+    for version in OLDER:
+        coupon = v1.coupons.create({"percent_off": 25, "duration": "forever"})
+        promotion = {"type": "coupon", "coupon": coupon.id}
+        got = _delivered(version, lambda: v1.promotion_codes.create({"promotion": promotion}), "promotion_code.created")
+        equal(got["coupon"]["id"], coupon.id)
+        assert "promotion" not in got, "promotion came later"
 
 
 def a_present_endpoint_gets_the_present_shapes():

@@ -111,7 +111,7 @@ def a_key_whose_request_still_runs_is_in_use():
         try:
             outcomes.append(("made", client().v1.customers.create({}, {"idempotency_key": "k1"}).id))
         except stripe.StripeError as error:
-            outcomes.append((error.http_status, error.code))
+            outcomes.append((error.http_status, error.error.code))
 
     with fault(method="POST", path="/v1/customers", count=None, when="after", latency_ms=1500):
         threads = [threading.Thread(target=create) for _ in range(2)]

@@ -81,11 +81,6 @@ def charges_are_listed_and_annotated():
         equal(receipt.status, 200)
 
 
-def old_tokens_pay_too():
-    customer = v1.customers.create({"source": "tok_visa"})
-    equal(len(v1.customers.payment_methods.list(customer.id).data), 1)
-
-
 def a_bank_debit_settles_later():
     for iban, status, last in (
         ("AT611904300234573201", "succeeded", "payment_intent.succeeded"),

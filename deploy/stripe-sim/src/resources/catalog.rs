@@ -198,18 +198,11 @@ pub(crate) fn prices(world: &World, params: &Params) -> Answer {
     let keys = params.texts("lookup_keys");
     let recurring = params.group("recurring");
     let interval = recurring.as_ref().and_then(|recurring| recurring.full("interval"));
-    let params_without = without(params, "recurring");
-    world.list(Kind::Price, &params_without, "/v1/prices", |price| {
+    world.list(Kind::Price, &params.without("recurring"), "/v1/prices", |price| {
         (keys.is_empty() || keys.contains(&price.text("lookup_key")))
             && interval.is_none_or(|interval| price.at("recurring").text("interval") == interval)
             && (price.flag("active") || params.has("active") || !price.at("active").is_null())
     })
-}
-
-fn without(params: &Params, name: &str) -> Params {
-    let mut fields = params.all().clone();
-    fields.remove(name);
-    Params::from(fields)
 }
 
 /// `GET /v1/products`

@@ -80,7 +80,7 @@ fn details(method: &Value, intent: &Value) -> Value {
         return json!({ "type": "sepa_debit", "sepa_debit": {
             "bank_code": debit.at("bank_code"), "branch_code": debit.at("branch_code"),
             "country": debit.at("country"), "fingerprint": debit.at("fingerprint"),
-            "last4": debit.at("last4"), "mandate": intent.at("_mandate"), "expected_debit_date": null,
+            "last4": debit.at("last4"), "mandate": intent.at("_mandate"),
         }});
     }
     let card = method.at("card");

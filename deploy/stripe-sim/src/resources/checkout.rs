@@ -82,6 +82,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     }
     let id = world.id_of(Kind::CheckoutSession);
     let url = format!("{}/c/pay/{id}", world.public_url);
+    let data = json!({
+        "payment_intent_data": params.value("payment_intent_data"),
+        "subscription_data": params.value("subscription_data"),
+    });
     let mut session = json!({
         "id": id, "adaptive_pricing": { "enabled": false },
         "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null },
@@ -92,7 +96,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         "payment_method_types": types, "payment_method_collection": if mode == "subscription" { "always" } else { "if_required" },
         "payment_status": if mode == "setup" { "no_payment_required" } else { "unpaid" },
         "phone_number_collection": { "enabled": false }, "shipping_options": [], "status": "open",
-        "ui_mode": "hosted_page", "url": url, "_lines": lines, "_data": params.all(),
+        "ui_mode": "hosted_page", "url": url, "_lines": lines, "_data": data,
     });
     params.echo(&mut session, &ECHOED);
     params.echo(&mut session, &["customer_creation"]);
@@ -402,12 +406,11 @@ pub(crate) enum Next {
 pub(crate) fn pay(world: &mut World, id: &str, paying: Paying) -> Result<Next, Fail> {
     need_open(world, id, "paid")?;
     let email = paying.email.as_deref();
-    let email = email.or_else(|| world.get(id).opt("customer_email")).map(str::to_owned);
     let Some(method) = paying.method else {
-        return confirm_nothing(world, id, email.as_deref());
+        return confirm_nothing(world, id, email);
     };
     let method = payment_methods::make(world, &method)?;
-    confirm(world, id, &method, email.as_deref())
+    confirm(world, id, &method, email)
 }
 
 /// Takes quantities that somebody chose, of lines that leave the choice.
@@ -454,14 +457,10 @@ fn confirm_nothing(world: &mut World, id: &str, email: Option<&str>) -> Result<N
 /// `POST /v1/payment_pages/:id/confirm`: what the page calls.
 pub(crate) fn confirm_page(world: &mut World, id: &str, params: &Params) -> Answer {
     let session = need_open(world, id, "paid")?;
-    if let Some(expected) = params.int("expected_amount") {
-        if expected != session.int("amount_total") {
-            return Err(Fail::param(
-                "expected_amount",
-                "The expected amount is not what is to be paid.",
-            )
-            .code("checkout_amount_mismatch"));
-        }
+    if params.int("expected_amount").is_some_and(|expected| expected != session.int("amount_total"))
+    {
+        let said = "The expected amount is not what is to be paid.";
+        return Err(Fail::param("expected_amount", said).code("checkout_amount_mismatch"));
     }
     let method = match params.group("payment_method_data") {
         Some(data) => payment_methods::create(world, &data)?.text("id").to_owned(),
@@ -509,7 +508,9 @@ pub(crate) fn success_url(session: &Value) -> String {
 fn describe_customer(world: &mut World, id: &str, method: &str, email: Option<&str>) {
     let details = world.get(method).at("billing_details").clone();
     let customer = world.get(world.get(id).text("customer")).clone();
-    let email = email.map(|email| json!(email)).unwrap_or_else(|| customer.at("email").clone());
+    let session = world.get(id);
+    let email = email.or_else(|| session.opt("customer_email")).or_else(|| customer.opt("email"));
+    let email = json!(email);
     let name = if details.at("name").is_null() {
         customer.at("name").clone()
     } else {
@@ -674,9 +675,14 @@ pub(crate) fn list(world: &World, params: &Params) -> Answer {
     let email = params
         .group("customer_details")
         .and_then(|details| details.full("email").map(str::to_owned));
-    let mut fields = params.all().clone();
-    fields.remove("customer_details");
-    world.list(Kind::CheckoutSession, &Params::from(fields), "/v1/checkout/sessions", |session| {
-        email.as_deref().is_none_or(|email| session.at("customer_details").text("email") == email)
-    })
+    world.list(
+        Kind::CheckoutSession,
+        &params.without("customer_details"),
+        "/v1/checkout/sessions",
+        |session| {
+            email
+                .as_deref()
+                .is_none_or(|email| session.at("customer_details").text("email") == email)
+        },
+    )
 }

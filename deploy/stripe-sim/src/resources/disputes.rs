@@ -190,6 +190,7 @@ pub(crate) fn move_on(world: &mut World, id: &str, to: &str) -> Result<(), Fail>
     let charge = world.get(id).text("charge").to_owned();
     match to {
         "won" => {
+            world.set(&charge, |charge| charge["_dispute"] = json!("over"));
             move_funds(world, id, 1, 0);
             world.emit("charge.dispute.funds_reinstated", id);
         }

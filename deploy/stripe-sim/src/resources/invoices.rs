@@ -1,6 +1,7 @@
 //! Invoices: what is owed, from draft to paid, and what is tried when it isn't.
 
 use super::{
+    cards::Session,
     checkout::Next,
     customers, lines,
     lines::Period,
@@ -401,7 +402,15 @@ pub(crate) fn charge(
         return Err(Fail { status: 400, ..Fail::request(said) }.code("resource_missing"));
     };
     world.set(&intent, |intent| intent["payment_method"] = json!(method));
-    payment_intents::confirm(world, &intent, how)
+    let is_off_session = how.session == Session::Off;
+    payment_intents::confirm(world, &intent, how)?;
+    if is_off_session && world.get(&intent).text("status") == "requires_action" {
+        failed(world, id);
+        let said = "This payment requires additional user action before it can be completed successfully. Payment \
+                    can be completed using the PaymentIntent associated with the invoice.";
+        return Err(Fail::card("invoice_payment_intent_requires_action", said));
+    }
+    Ok(())
 }
 
 /// How the intent of an invoice stands: the invoice follows.
@@ -578,11 +587,16 @@ pub(crate) fn of_intent(world: &World, intent: &str) -> Option<String> {
 pub(crate) fn list_payments(world: &World, params: &Params) -> Answer {
     let asked = params.group("payment");
     let intent = asked.as_ref().and_then(|asked| asked.full("payment_intent")).map(str::to_owned);
-    let mut fields = params.all().clone();
-    fields.remove("payment");
-    world.list(Kind::InvoicePayment, &Params::from(fields), "/v1/invoice_payments", |payment| {
-        intent.as_ref().is_none_or(|intent| payment.at("payment").text("payment_intent") == intent)
-    })
+    world.list(
+        Kind::InvoicePayment,
+        &params.without("payment"),
+        "/v1/invoice_payments",
+        |payment| {
+            intent
+                .as_ref()
+                .is_none_or(|intent| payment.at("payment").text("payment_intent") == intent)
+        },
+    )
 }
 
 /// `POST /v1/invoiceitems`
@@ -679,5 +693,13 @@ pub(crate) fn list(world: &World, params: &Params) -> Answer {
         subscription.as_deref().is_none_or(|id| {
             invoice.at("parent").at("subscription_details").text("subscription") == id
         })
+    })
+}
+
+/// `GET /v1/invoiceitems`
+pub(crate) fn list_items(world: &World, params: &Params) -> Answer {
+    let pending = params.flag("pending");
+    world.list(Kind::InvoiceItem, params, "/v1/invoiceitems", |item| {
+        pending.is_none_or(|pending| item.at("invoice").is_null() == pending)
     })
 }

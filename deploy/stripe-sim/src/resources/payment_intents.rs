@@ -290,9 +290,9 @@ impl How {
         Self { session: Session::On, on_challenge: OnChallenge::Wait, return_url: None }
     }
 
-    /// Without.
+    /// Without: who has to be asked may be asked later.
     pub(crate) fn off_session() -> Self {
-        Self { session: Session::Off, on_challenge: OnChallenge::Fail, return_url: None }
+        Self { session: Session::Off, on_challenge: OnChallenge::Wait, return_url: None }
     }
 }
 
@@ -338,7 +338,10 @@ pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail>
         is_authenticated: intent.flag("_authenticated"),
         purpose: Purpose::Charge,
     };
-    match cards::judge(pm.text("_number"), asked) {
+    let Some(verdict) = cards::judge(pm.text("_number"), asked) else {
+        return Err(Fail::trouble(500, "This card isn't in the simulator's list."));
+    };
+    match verdict {
         Verdict::Pay(then) => {
             let charge = pay(world, id, &method)?;
             charges::follow_up(world, &charge, then);

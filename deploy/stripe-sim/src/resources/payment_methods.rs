@@ -106,7 +106,7 @@ pub(crate) fn make(world: &mut World, method: &Method) -> Result<String, Fail> {
         Method::Card { number, exp_month, exp_year, cvc, name } => {
             let number: String =
                 number.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-            if !cards::is_well_formed(&number) {
+            if !cards::is_known(&number) {
                 return Err(Fail {
                     param: Some("number".to_owned()),
                     ..Fail::card("incorrect_number", "Your card number is incorrect.")

@@ -32,7 +32,10 @@ pub(crate) fn create_coupon(world: &mut World, params: &Params) -> Answer {
             ));
         }
         (None, Some(..=0)) => {
-            return Err(Fail::param("amount_off", "This value must be greater than or equal to 1."));
+            return Err(Fail::param(
+                "amount_off",
+                "This value must be greater than or equal to 1.",
+            ));
         }
         _ => {}
     }

@@ -37,7 +37,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
             ));
         }
     };
-    let left = charge.int("amount_captured") - charge.int("amount_refunded");
+    let left = charge.int("amount") - charge.int("amount_refunded");
     check(&charge, left, params.int("amount"))?;
     let amount = params.int("amount").unwrap_or(left);
     let (id, charge_id) = (world.id_of(Kind::Refund), charge.text("id").to_owned());
@@ -59,11 +59,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     world.add(Kind::Refund, refund);
     let booked = charges::book(world, &charge_id, "refund", -amount, 0, &id);
     world.set(&id, |refund| refund["balance_transaction"] = json!(booked));
-    world.set(&charge_id, |charge| {
+    world.edit(&charge_id, "charge.refunded", |charge| {
         charge["amount_refunded"] = json!(charge.int("amount_refunded") + amount);
         charge["refunded"] = json!(charge.int("amount_refunded") == charge.int("amount"));
     });
-    world.emit("charge.refunded", &charge_id);
     world.emit("refund.created", &id);
     if is_slow || charge.text("_refunds") == "fail" {
         let due = world.now + REFUND_SECONDS;
@@ -82,7 +81,7 @@ fn check(charge: &Value, left: i64, amount: Option<i64>) -> Result<(), Fail> {
             "Charge {id} cannot be refunded: it is not paid and captured."
         )));
     }
-    if charge.flag("disputed") && charge.text("_dispute") != "warning" {
+    if charge.text("_dispute") == "dispute" {
         let said = format!("Charge {id} has been charged back; cannot issue a refund.");
         return Err(Fail::param("charge", said).code("charge_disputed"));
     }

@@ -111,7 +111,7 @@ pub(crate) fn check_card(world: &World, method: &str) -> Result<(), Fail> {
         is_authenticated: true,
         purpose: Purpose::Save,
     };
-    match world.get(method).opt("_number").map(|number| cards::judge(number, asked)) {
+    match world.get(method).opt("_number").and_then(|number| cards::judge(number, asked)) {
         Some(Verdict::Decline(why)) => {
             let mut fail = Fail::card(why.code, why.message);
             fail.decline_code = Some(why.decline_code);
@@ -135,12 +135,9 @@ pub(crate) fn confirm(world: &mut World, id: &str, return_url: Option<&str>) -> 
     let is_authenticated = intent.flag("_authenticated");
     let asked =
         Asked { session: Session::On, is_set_up: false, is_authenticated, purpose: Purpose::Save };
-    let verdict = if number.is_empty() {
-        Verdict::Pay(cards::Aftermath::Nothing)
-    } else {
-        cards::judge(&number, asked)
-    };
-    match verdict {
+    // A bank account has no number, and nobody to ask.
+    let verdict = cards::judge(&number, asked);
+    match verdict.unwrap_or(Verdict::Pay(cards::Aftermath::Nothing)) {
         Verdict::Pay(_) => {
             if let Some(customer) = intent.opt("customer") {
                 attach_to(world, &method, customer)?;

@@ -369,9 +369,7 @@ pub(crate) fn cancel(world: &mut World, id: &str, params: &Params) -> Answer {
 pub(crate) fn list(world: &World, params: &Params) -> Answer {
     let status = params.full("status").unwrap_or("not_canceled").to_owned();
     let price = params.full("price").map(str::to_owned);
-    let mut fields = params.all().clone();
-    fields.remove("status");
-    world.list(Kind::Subscription, &Params::from(fields), "/v1/subscriptions", |subscription| {
+    world.list(Kind::Subscription, &params.without("status"), "/v1/subscriptions", |subscription| {
         let has = subscription.text("status");
         let wanted = match status.as_str() {
             "all" => true,

@@ -1,12 +1,13 @@
 //! Webhook endpoints, and the events that were sent to them.
 
 use crate::{
+    deliveries,
     fail::{Answer, Fail},
     json::Look as _,
     kind::Kind,
     params::Params,
     versions,
-    world::World,
+    world::{EVENT_SECONDS, World},
 };
 use serde_json::{Value, json};
 
@@ -84,16 +85,15 @@ pub(crate) fn rotate(world: &mut World, id: &str, overlap: i64) -> Result<String
 
 /// `GET /v1/events`
 pub(crate) fn events(world: &World, params: &Params) -> Answer {
-    let types = params.texts("types");
+    let mut types = params.texts("types");
+    types.extend(params.full("type"));
     let delivered = params.flag("delivery_success");
-    world.list(Kind::Event, params, "/v1/events", |event| {
+    let oldest = world.now - EVENT_SECONDS;
+    world.list(Kind::Event, &params.without("type"), "/v1/events", |event| {
         let kind = event.text("type");
-        let wanted = types.is_empty()
-            || types.iter().any(|wanted| match wanted.strip_suffix('*') {
-                Some(start) => kind.starts_with(start),
-                None => *wanted == kind,
-            });
+        let wanted = types.is_empty() || types.iter().any(|wanted| deliveries::fits(wanted, kind));
         wanted
+            && event.int("created") >= oldest
             && delivered.is_none_or(|delivered| (event.int("pending_webhooks") == 0) == delivered)
     })
 }

@@ -70,8 +70,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let pays_now = first != First::Leave && !is_sent && trial_end.is_none();
     let default =
         world.get(&customer).at("invoice_settings").opt("default_payment_method").is_some();
-    let costs = items.iter().any(|(price, quantity, _)| catalog::amount_of(price, *quantity) > 0);
-    if pays_now && costs && method.is_none() && !default {
+    if pays_now && costs(world, &items, promotion.as_ref()) > 0 && method.is_none() && !default {
         let said = "This customer has no attached payment source or default payment method. Please consider adding a \
                     default payment method. For more information, visit \
                     https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority.";
@@ -109,6 +108,17 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     }
     first_invoice(world, &id, first)?;
     Ok(world.get(&id).clone())
+}
+
+/// What a period comes to.
+fn costs(world: &World, items: &[(Value, i64, Value)], promotion: Option<&Promotion>) -> i64 {
+    let amount = |(price, quantity, _): &(Value, i64, Value)| {
+        (price.text("product").to_owned(), catalog::amount_of(price, *quantity))
+    };
+    let amounts: Vec<_> = items.iter().map(amount).collect();
+    let coupon = promotion.map_or(&Value::Null, |promotion| world.get(&promotion.coupon));
+    let off: i64 = promotions::shares(coupon, &amounts).iter().sum();
+    amounts.iter().map(|(_, amount)| amount).sum::<i64>() - off
 }
 
 fn trial_end(world: &World, params: &Params) -> Result<Option<i64>, Fail> {
