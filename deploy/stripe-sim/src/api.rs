@@ -119,8 +119,11 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
             fault.stored && matches!(fault.answer, Some(Reply::Status(500..)))
         });
         let kept = if is_told { told.clone().unwrap_or(reaction) } else { reaction };
-        let answered =
-            Answered { status: kept.status, body: kept.body, request_id: call.request_id.clone() };
+        let answered = Answered {
+            status: kept.status,
+            body: kept.body.to_string(),
+            request_id: call.request_id.clone(),
+        };
         let has_begun = matches!(kept.status, 200 | 402 | 500..);
         world.keys.end(key, has_begun.then_some(answered));
     }
@@ -264,8 +267,11 @@ fn with_ignored(call: &Call, params: &Params, mut reaction: Reaction) -> Reactio
 }
 
 fn replayed(call: &Call, answered: &Answered) -> Reaction {
-    let reaction =
-        Reaction { status: answered.status, body: answered.body.clone(), headers: Vec::new() };
+    let reaction = Reaction {
+        status: answered.status,
+        body: serde_json::from_str(&answered.body).unwrap_or_default(),
+        headers: Vec::new(),
+    };
     let mut reaction = with_headers(call, reaction);
     reaction
         .headers

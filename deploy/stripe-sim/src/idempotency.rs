@@ -3,7 +3,6 @@
 
 use crate::fail::Fail;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// For how long a key is remembered.
@@ -19,7 +18,8 @@ const KEY_MAX: usize = 255;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
-    pub(crate) body: Value,
+    /// JSON.
+    pub(crate) body: String,
     pub(crate) request_id: String,
 }
 

@@ -7,7 +7,7 @@ use crate::{
     skeleton, versions,
     world::World,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Levels of an expansion.
 const EXPAND_MAX: usize = 4;
@@ -17,12 +17,20 @@ pub(crate) fn as_kept(world: &World, id: &str) -> Value {
     shown(world.get(id))
 }
 
-/// Without our own members.
+/// Without our own members, and with those of Stripe's that say nothing.
 pub(crate) fn shown(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let members = members.iter().filter(|(name, _)| !name.starts_with('_'));
-            members.map(|(name, member)| (name.clone(), shown(member))).collect()
+            let kept = members.iter().filter(|(name, _)| !name.starts_with('_'));
+            let mut object: Map<_, _> =
+                kept.map(|(name, member)| (name.clone(), shown(member))).collect();
+            if let Some(data) =
+                members.opt("_data_text").and_then(|text| serde_json::from_str(text).ok())
+            {
+                object.insert("data".to_owned(), data);
+            }
+            skeleton::fill(&mut object);
+            Value::Object(object)
         }
         Value::Array(elements) => elements.iter().map(shown).collect(),
         other => other.clone(),

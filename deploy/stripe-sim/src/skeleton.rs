@@ -1,10 +1,8 @@
 //! The members that Stripe's objects have even when nothing is known of them: null, by
-//! `spec/objects.json`. What a resource writes down are only the members that say something.
+//! `spec/objects.json`. What is written down and kept are only the members that say something; the others
+//! are added when an object is shown.
 
-use crate::{
-    json::{Look as _, merge},
-    kind::Kind,
-};
+use crate::{json::Look as _, kind::Kind};
 use serde_json::{Map, Value, json};
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -20,7 +18,7 @@ pub(crate) const INCLUDABLE: [(&str, &str); 4] = [
     ("invoice", "payments"),
 ];
 
-/// An object of a kind, with the members given over null ones.
+/// An object of a kind, as it is kept: a null says nothing, and takes as much room as something.
 pub(crate) fn of(kind: Kind, members: Value) -> Value {
     let mut object = nested(kind.object(), members);
     object["livemode"] = json!(false);
@@ -28,15 +26,38 @@ pub(crate) fn of(kind: Kind, members: Value) -> Value {
 }
 
 /// The same, of an object without an id of its own.
-pub(crate) fn nested(name: &str, members: Value) -> Value {
-    let nullable = OBJECTS.get(name).map_or(&[][..], |facts| facts.items("nullable"));
-    let nulls = nullable.iter().filter_map(Value::as_str);
-    let nulls = nulls.filter(|member| !INCLUDABLE.contains(&(name, member)));
-    let nulls: Map<_, _> = nulls.map(|member| (member.to_owned(), Value::Null)).collect();
-    let mut object = Value::Object(nulls);
-    object["object"] = json!(name);
-    merge(&mut object, members);
-    object
+pub(crate) fn nested(name: &str, mut members: Value) -> Value {
+    members["object"] = json!(name);
+    if let Some(members) = members.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    members
+}
+
+/// The members that an object shows as null when nothing is known of them.
+fn nullable(object: &str) -> impl Iterator<Item = &'static str> {
+    let names = OBJECTS.get(object).map_or(&[][..], |facts| facts.items("nullable"));
+    let is_includable =
+        move |name: &&str| INCLUDABLE.iter().any(|(of, list)| *of == object && list == name);
+    names.iter().filter_map(Value::as_str).filter(move |name| !is_includable(name))
+}
+
+/// Adds them.
+pub(crate) fn fill(object: &mut Map<String, Value>) {
+    if object.flag("deleted") {
+        return;
+    }
+    let kind = object.text("object").to_owned();
+    for name in nullable(&kind) {
+        if !object.contains_key(name) {
+            object.insert(name.to_owned(), Value::Null);
+        }
+    }
+}
+
+/// Is it one of them?
+pub(crate) fn is_nullable(object: &str, member: &str) -> bool {
+    nullable(object).any(|name| name == member)
 }
 
 /// May this member of such an object be expanded?

@@ -214,7 +214,7 @@ impl World {
         let id = self.add(
             Kind::Event,
             json!({
-                "api_version": API_VERSION, "type": kind, "data": data, "pending_webhooks": 0,
+                "api_version": API_VERSION, "type": kind, "_data_text": data.to_string(), "pending_webhooks": 0,
                 "request": { "id": request, "idempotency_key": key },
             }),
         );
@@ -337,7 +337,7 @@ const PAGING: [&str; 5] = ["limit", "starting_after", "ending_before", "expand",
 fn has_what_params_say(object: &Value, params: &Params) -> bool {
     let asked = params.all().iter().filter(|(name, _)| !PAGING.contains(&name.as_str()));
     asked.into_iter().all(|(name, wanted)| match (object.get(name), wanted) {
-        (None, _) => true,
+        (None, _) => !skeleton::is_nullable(object.text("object"), name),
         (Some(have), Value::Object(range)) if have.is_i64() => is_within(have, range),
         (Some(have), wanted) => have == wanted,
     })

@@ -180,3 +180,19 @@ def a_payment_sets_its_card_up_for_later():
     paid = intent(card="4242424242424242", customer=customer.id, setup_future_usage="off_session")
     holds(v1.payment_methods.retrieve(paid.payment_method), customer=customer.id)
     holds(_off_session(customer, paid.payment_method), status="succeeded")
+
+
+def a_payment_confirmed_at_the_bank_sets_its_card_up_for_later():
+    customer = a_customer()
+    payment = intent(card="4000002500003155", customer=customer.id, setup_future_usage="off_session", **RETURN)
+    answer_bank(payment)
+    paid = v1.payment_intents.retrieve(payment.id)
+    holds(paid, status="succeeded")
+    holds(_off_session(customer, paid.payment_method), status="succeeded")
+
+
+def a_card_of_nobody_pays_once():
+    card = a_card().id
+    holds(intent(card=card), status="succeeded")
+    with raises(stripe.InvalidRequestError, 400, says="may not be used again"):
+        intent(card=card)

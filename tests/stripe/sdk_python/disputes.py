@@ -119,6 +119,12 @@ def a_partly_refunded_charge_may_be_disputed():
     holds(v1.charges.retrieve(paid.latest_charge), disputed=True, amount_refunded=500)
 
 
+def a_disputed_charge_is_not_refunded():
+    paid, _, _ = _disputed("4000000000000259")
+    with raises(InvalidRequestError, 400, "charge_disputed"):
+        v1.refunds.create({"payment_intent": paid.id})
+
+
 def radar_warns_early():
     with events() as seen:
         paid = intent(2000, card="4000000000005423")

@@ -146,3 +146,24 @@ def what_was_made_is_found_by_searching():
     equal(v1.payment_intents.search({"query": "status:'succeeded'"}).data, [])
     with raises(InvalidRequestError, 400):
         v1.customers.search({"query": "email~~"})
+
+
+def brackets_may_be_empty():
+    """Programs that write their own forms say `a[]`; the SDKs number their lists."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    price = a_price()
+
+    def call(path, body=None):
+        request = urllib.request.Request(JUDGE + path, body and body.encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+    session = call(
+        "/v1/checkout/sessions",
+        "mode=payment&success_url=https%3A%2F%2Fexample.com&expand[]=line_items&payment_method_types[]=card"
+        f"&line_items[0][price]={price.id}&line_items[0][quantity]=3&metadata[a%20b]=c+d",
+    )
+    equal([x["quantity"] for x in session["line_items"]["data"]], [3])
+    equal((session["payment_method_types"], session["metadata"]), (["card"], {"a b": "c d"}))
+    found = call("/v1/events?types[]=price.created&types%5B%5D=product.created")
+    equal([x["type"] for x in found["data"]], ["price.created", "product.created"])

@@ -118,6 +118,29 @@ def prorations_wait_for_the_next_invoice_unless_asked_otherwise():
     equal(v1.invoice_items.list({"customer": customer.id, "pending": True}).data, [])
 
 
+def a_downgrade_is_credited():
+    for quarter, due in ((3, 625), (1, 0)):
+        customer = a_customer(GOOD)
+        product = v1.products.create({"name": "Plan"})
+        small, large = (a_price(amount, interval="month", product=product.id) for amount in (1000, 2500))
+        subscription = _subscribe(customer, large)
+        start, end = _period(subscription)
+        advance_to(start + (end - start) * quarter // 4)
+        items = [{"id": subscription["items"].data[0].id, "price": small.id}]
+        v1.subscriptions.update(subscription.id, {"items": items})
+        _renew(subscription, 1)
+        invoice = latest_invoice(subscription)
+        total = 1000 + round(-2500 * (4 - quarter) / 4) + round(1000 * (4 - quarter) / 4)
+        holds(invoice, status="paid", total=total, amount_due=due, amount_paid=due)
+        # What is below nothing is the customer's, and lowers the invoice after.
+        credit = min(total, 0)
+        equal(v1.customers.retrieve(customer.id).balance, credit)
+        _renew(subscription, 2)
+        holds(latest_invoice(subscription), total=1000, amount_due=1000 + credit, amount_paid=1000 + credit)
+        equal(v1.customers.retrieve(customer.id).balance, 0)
+        v1.subscriptions.cancel(subscription.id)
+
+
 def a_change_without_proration_costs_nothing_until_renewal():
     customer = a_customer(GOOD)
     small, large = a_price(1000, interval="month"), a_price(2500, interval="month")
