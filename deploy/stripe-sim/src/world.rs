@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 pub(crate) const API_VERSION: &str = "2026-09-30.endive";
 
 /// Objects kept, of all kinds but events. A purchase makes about ten.
-pub(crate) const OBJECTS_MAX: usize = 200_000;
+pub(crate) const OBJECTS_MAX: usize = 100_000;
 
 /// Events kept: the oldest are forgotten, as Stripe's are after 30 days.
 pub(crate) const EVENTS_MAX: usize = 50_000;

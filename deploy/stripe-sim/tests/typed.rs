@@ -20,8 +20,9 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
-        let running =
-            stripe_sim::start(Settings { seed: Some(7), ..Settings::default() }).await.unwrap();
+        let running = stripe_sim::start(Settings { seed: Some(7), ..Settings::default() })
+            .await
+            .expect("it starts");
         Self { running, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
@@ -32,11 +33,11 @@ impl Shop {
             .header(header::AUTHORIZATION, "Bearer sk_test_typed")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::from(form.to_owned()))
-            .unwrap();
-        let answer = self.client.request(request).await.unwrap();
+            .expect("a request");
+        let answer = self.client.request(request).await.expect("an answer");
         let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&body).unwrap())
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, serde_json::from_slice(&body).expect("JSON"))
     }
 
     /// Asks for what has to work.
@@ -47,7 +48,7 @@ impl Shop {
     }
 
     async fn id(&self, path: &str, form: &str) -> String {
-        self.post(path, form).await["id"].as_str().unwrap().to_owned()
+        self.post(path, form).await["id"].as_str().expect("an id").to_owned()
     }
 
     async fn advance(&self, seconds: i64) {
@@ -177,9 +178,9 @@ async fn trade(shop: &Shop) {
     shop.advance(10 * 86_400).await;
     let upgrade = format!(
         "items[0][id]={}&items[0][price]={dearer}&proration_behavior=always_invoice",
-        item.as_str().unwrap()
+        item.as_str().expect("an id")
     );
-    shop.post(&format!("/v1/subscriptions/{}", id.as_str().unwrap()), &upgrade).await;
+    shop.post(&format!("/v1/subscriptions/{}", id.as_str().expect("an id")), &upgrade).await;
     shop.post(
         "/v1/billing_portal/sessions",
         &format!("customer={customer}&return_url=https://example.com"),
@@ -264,5 +265,5 @@ async fn every_object_is_what_async_stripe_says_it_is() {
         wrong.len(),
         wrong.into_iter().take(3).collect::<Vec<_>>().join("\n")
     );
-    shop.running.stop().await.unwrap();
+    shop.running.stop().await.expect("it stops");
 }

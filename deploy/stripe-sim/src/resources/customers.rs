@@ -104,12 +104,13 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     }
     check_email(params)?;
     let default = default_method(world, params)?;
-    if let Some(default) = &default {
-        if world.get(default).opt("customer") != Some(id) {
-            let said = "The customer does not have a payment method with the ID provided. The payment method must be attached to the customer.";
-            return Err(Fail::param("invoice_settings[default_payment_method]", said)
-                .code("resource_missing"));
-        }
+    if let Some(default) = &default
+        && world.get(default).opt("customer") != Some(id)
+    {
+        let said = "The customer does not have a payment method with the ID provided. The payment method must be attached to the customer.";
+        return Err(
+            Fail::param("invoice_settings[default_payment_method]", said).code("resource_missing")
+        );
     }
     match params.text("coupon") {
         Some("") => promotions::undiscount_customer(world, id),

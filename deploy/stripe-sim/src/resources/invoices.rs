@@ -547,10 +547,10 @@ pub(crate) fn close(world: &mut World, id: &str, status: &str, when: &str, event
         invoice["next_payment_attempt"] = Value::Null;
         invoice["auto_advance"] = json!(false);
     });
-    if status == "void" {
-        if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
-            payment_intents::cancel(world, &intent, Some("void_invoice"));
-        }
+    if status == "void"
+        && let Some(intent) = world.get(id).opt("_intent").map(str::to_owned)
+    {
+        payment_intents::cancel(world, &intent, Some("void_invoice"));
     }
     world.emit(event, id);
 }

@@ -325,6 +325,13 @@ pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail>
         );
         return Err(Fail::param("payment_method", said));
     }
+    if pm.flag("_used_once") && pm.at("customer").is_null() {
+        let said = "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, \
+                    shared with a connected account without Customer attachment, or was detached from a Customer. It \
+                    may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer \
+                    first.";
+        return Err(Fail::param("payment_method", said));
+    }
     world.set(id, |intent| {
         intent["next_action"] = Value::Null;
         intent["last_payment_error"] = Value::Null;
@@ -373,6 +380,7 @@ fn ask_holder(world: &mut World, id: &str, return_url: Option<String>) {
 
 fn pay(world: &mut World, id: &str, method: &str) -> Result<String, Fail> {
     save_method(world, id, method)?;
+    world.set(method, |method| method["_used_once"] = json!(true));
     let is_manual = world.get(id).text("capture_method") == "manual";
     let outcome = if is_manual { Outcome::Authorized } else { Outcome::Paid };
     let charge = charges::make(world, id, method, outcome);

@@ -235,7 +235,7 @@ pub(crate) fn attach_to(world: &mut World, id: &str, customer: &str) -> Result<(
         Some(_) => Err(Fail::request(
             "The payment method you provided has already been attached to a customer.",
         )),
-        None if world.get(id).flag("_detached") => Err(Fail::request(
+        None if world.get(id).flag("_used_once") => Err(Fail::request(
             "This PaymentMethod was previously used without being attached to a Customer or was detached from a \
              Customer, and may not be used again.",
         )),
@@ -257,7 +257,7 @@ pub(crate) fn detach(world: &mut World, id: &str) -> Answer {
     }
     world.edit(id, "payment_method.detached", |method| {
         method["customer"] = Value::Null;
-        method["_detached"] = json!(true);
+        method["_used_once"] = json!(true);
     });
     customers::forget_method(world, &customer, id);
     Ok(world.get(id).clone())

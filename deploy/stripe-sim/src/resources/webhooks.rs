@@ -85,6 +85,10 @@ pub(crate) fn rotate(world: &mut World, id: &str, overlap: i64) -> Result<String
 
 /// `GET /v1/events`
 pub(crate) fn events(world: &World, params: &Params) -> Answer {
+    if params.has("type") && params.has("types") {
+        let said = "You may only specify one of these parameters: type, types.";
+        return Err(Fail::param("types", said));
+    }
     let mut types = params.texts("types");
     types.extend(params.full("type"));
     let delivered = params.flag("delivery_success");
