@@ -37,7 +37,9 @@ export async function errors_have_their_classes() {
   await rejects(stripe.customers.create({ bogus: 1 }), 'StripeInvalidRequestError', {
     statusCode: 400, code: 'parameter_unknown', param: 'bogus',
   });
-  await rejects(stripe.customers.list({ limit: 101 }), 'StripeInvalidRequestError', { statusCode: 400, param: 'limit' });
+  await rejects(stripe.customers.list({ limit: 101 }), 'StripeInvalidRequestError', {
+    statusCode: 400, param: 'limit',
+  });
   await rejects(client('sk_live_nope').customers.list(), 'StripeAuthenticationError', { statusCode: 401 });
   await rejects(aPayment({ payment_method: 'pm_card_chargeDeclined' }), 'StripeCardError', {
     statusCode: 402, code: 'card_declined', decline_code: 'generic_decline',

@@ -51,7 +51,8 @@ export const card = (number = '4242424242424242') => ({
 
 export const aPayment = (more = {}) =>
   stripe.paymentIntents.create({
-    amount: 1000, currency: 'usd', payment_method_types: ['card'], payment_method: 'pm_card_visa', confirm: true, ...more,
+    amount: 1000, currency: 'usd', payment_method_types: ['card'], payment_method: 'pm_card_visa', confirm: true,
+    ...more,
   });
 
 export const aPrice = (more = {}) =>

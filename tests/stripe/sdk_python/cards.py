@@ -94,7 +94,10 @@ def a_declined_payment_is_paid_with_another_card():
 def a_card_can_be_saved_and_declined_when_charged():
     for customer, card in (
         _saved("4000000000000341"),
-        (owner := a_customer(), v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": owner.id}).id),
+        (
+            owner := a_customer(),
+            v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": owner.id}).id,
+        ),
     ):
         with raises(CardError, 402, "card_declined") as declined:
             _off_session(customer, card)
@@ -159,12 +162,17 @@ def a_customer_who_fails_at_the_bank_has_not_paid():
 
 
 def a_bank_may_be_satisfied_and_the_card_still_declined():
-    for number, decline in {"4000008400001629": "generic_decline", "4000008260003178": "insufficient_funds"}.items():
+    for number, decline in {
+        "4000008400001629": "generic_decline",
+        "4000008260003178": "insufficient_funds",
+    }.items():
         payment = intent(card=number, **RETURN)
         answer_bank(payment)
         failed = v1.payment_intents.retrieve(payment.id)
         holds(failed, status="requires_payment_method")
-        equal((failed.last_payment_error.code, failed.last_payment_error.decline_code), ("card_declined", decline))
+        equal(
+            (failed.last_payment_error.code, failed.last_payment_error.decline_code), ("card_declined", decline)
+        )
 
 
 def error_on_requires_action_asks_nobody():

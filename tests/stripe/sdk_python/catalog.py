@@ -116,7 +116,9 @@ def cards_are_saved_listed_changed_and_detached():
         equal(v1.payment_methods.retrieve(card.id).card.exp_month, 11)
         equal([x.id for x in v1.customers.payment_methods.list(customer.id).data], [card.id])
         equal(v1.customers.payment_methods.retrieve(customer.id, card.id).id, card.id)
-        equal([x.id for x in v1.payment_methods.list({"customer": customer.id, "type": "card"}).data], [card.id])
+        equal(
+            [x.id for x in v1.payment_methods.list({"customer": customer.id, "type": "card"}).data], [card.id]
+        )
         equal(v1.payment_methods.list({"customer": customer.id, "type": "sepa_debit"}).data, [])
         holds(v1.payment_methods.detach(card.id), customer=None)
     seen.include("payment_method.attached", "payment_method.updated", "payment_method.detached")
@@ -170,7 +172,9 @@ def the_portal_has_configurations_and_sessions():
         made = v1.billing_portal.configurations.create({"features": features, "business_profile": profile})
         holds(made, object="billing_portal.configuration", active=True)
         equal(made.features.subscription_cancel.enabled, True)
-        v1.billing_portal.configurations.update(made.id, {"metadata": {"a": "1"}, "default_return_url": "https://example.com"})
+        v1.billing_portal.configurations.update(
+            made.id, {"metadata": {"a": "1"}, "default_return_url": "https://example.com"}
+        )
         holds(v1.billing_portal.configurations.retrieve(made.id), metadata={"a": "1"})
         assert made.id in [x.id for x in v1.billing_portal.configurations.list().data]
         customer = a_customer()

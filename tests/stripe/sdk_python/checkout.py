@@ -54,9 +54,7 @@ def a_session_is_paid():
 
 def what_was_bought_is_listed():
     price, other = a_price(1500), a_price(100)
-    session = a_session(
-        line_items=[{"price": price.id, "quantity": 2}, {"price": other.id, "quantity": 5}]
-    )
+    session = a_session(line_items=[{"price": price.id, "quantity": 2}, {"price": other.id, "quantity": 5}])
     items = v1.checkout.sessions.line_items.list(session.id)
     holds(items, object="list", has_more=False, url=f"/v1/checkout/sessions/{session.id}/line_items")
     bought = [(x.price.id, x.quantity, x.amount_subtotal, x.amount_total, x.currency) for x in items.data]
@@ -171,7 +169,12 @@ def price_and_mode_must_match():
     with raises(InvalidRequestError, 400, says="recurring price"):
         a_session(a_price(), mode="subscription")
     with raises(InvalidRequestError, 400):
-        a_session(line_items=[{"price": a_price().id, "quantity": 1}, {"price": a_price(currency="eur").id, "quantity": 1}])
+        a_session(
+            line_items=[
+                {"price": a_price().id, "quantity": 1},
+                {"price": a_price(currency="eur").id, "quantity": 1},
+            ]
+        )
     with raises(InvalidRequestError, 400, "resource_missing", "line_items[0][price]", "No such price"):
         a_session(line_items=[{"price": "price_nope", "quantity": 1}])
 
@@ -206,7 +209,9 @@ def a_session_s_metadata_is_changed():
 
 def a_known_customer_pays_and_an_unknown_one_is_made_if_asked():
     customer = a_customer()
-    known = a_session(a_price(1500), customer=customer.id, payment_intent_data={"setup_future_usage": "off_session"})
+    known = a_session(
+        a_price(1500), customer=customer.id, payment_intent_data={"setup_future_usage": "off_session"}
+    )
     known = pay_page(known, a_card().id, 1500)
     holds(known, customer=customer.id)
     holds(v1.payment_intents.retrieve(known.payment_intent), customer=customer.id)
@@ -219,7 +224,9 @@ def a_known_customer_pays_and_an_unknown_one_is_made_if_asked():
 
 def a_session_sells_a_subscription():
     price = a_price(1500, interval="month")
-    session = a_session(price, mode="subscription", metadata={"order": "1"}, subscription_data={"metadata": {"plan": "pro"}})
+    session = a_session(
+        price, mode="subscription", metadata={"order": "1"}, subscription_data={"metadata": {"plan": "pro"}}
+    )
     holds(session, amount_total=1500, payment_status="unpaid", subscription=None)
     with events() as seen:
         paid = pay_page(session, a_card().id, 1500)
@@ -237,7 +244,9 @@ def a_session_sells_a_subscription():
 
 
 def a_session_starts_a_trial():
-    session = a_session(a_price(1500, interval="month"), mode="subscription", subscription_data={"trial_period_days": 7})
+    session = a_session(
+        a_price(1500, interval="month"), mode="subscription", subscription_data={"trial_period_days": 7}
+    )
     holds(session, amount_total=0)
     done = pay_page(session, a_card().id, 0)
     holds(done, status="complete", payment_status="no_payment_required")
@@ -246,7 +255,9 @@ def a_session_starts_a_trial():
 
 def a_session_saves_a_card():
     customer = a_customer()
-    session = a_session(mode="setup", customer=customer.id, currency="usd", setup_intent_data={"metadata": {"a": "1"}})
+    session = a_session(
+        mode="setup", customer=customer.id, currency="usd", setup_intent_data={"metadata": {"a": "1"}}
+    )
     holds(session, mode="setup", amount_total=None, payment_status="no_payment_required", payment_intent=None)
     with events() as seen:
         done = pay_page(session, a_card().id)

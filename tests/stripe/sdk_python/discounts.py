@@ -48,7 +48,10 @@ def a_price_of_nothing_needs_no_payment():
 
 
 def a_discount_never_goes_below_nothing():
-    holds(a_session(a_price(500), discounts=[{"promotion_code": _code(amount_off=1000, currency="usd").id}]), amount_total=0)
+    holds(
+        a_session(a_price(500), discounts=[{"promotion_code": _code(amount_off=1000, currency="usd").id}]),
+        amount_total=0,
+    )
 
 
 def discounts_and_codes_of_the_buyer_exclude_each_other():

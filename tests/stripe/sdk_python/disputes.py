@@ -21,7 +21,9 @@ def a_card_is_disputed_after_it_paid():
     }.items():
         paid, disputes, seen = _disputed(card)
         equal(len(disputes), 1, "disputes")
-        holds(disputes[0], object="dispute", amount=2000, currency="usd", reason=reason, status="needs_response")
+        holds(
+            disputes[0], object="dispute", amount=2000, currency="usd", reason=reason, status="needs_response"
+        )
         holds(disputes[0], charge=paid.latest_charge, payment_intent=paid.id)
         equal([entry.amount for entry in disputes[0].balance_transactions], [-2000])
         holds(v1.charges.retrieve(paid.latest_charge), disputed=True, refunded=False)

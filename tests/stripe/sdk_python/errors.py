@@ -123,7 +123,10 @@ def a_publishable_key_may_do_what_a_browser_does():
     seen = public.payment_intents.retrieve(payment.id, {"client_secret": payment.client_secret})
     holds(seen, id=payment.id)
     card = public.payment_methods.create(
-        {"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2060, "cvc": "123"}}
+        {
+            "type": "card",
+            "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2060, "cvc": "123"},
+        }
     )
     by_secret = {"client_secret": payment.client_secret, "payment_method": card.id}
     holds(public.payment_intents.confirm(payment.id, by_secret), status="succeeded")

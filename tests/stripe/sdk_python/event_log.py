@@ -44,7 +44,10 @@ def events_are_listed_by_type_and_time():
     found = {x.type for x in v1.events.list({"type": "payment_intent.*"}).data}
     equal(found, {"payment_intent.created", "payment_intent.succeeded"})
     assert all(x.created >= later for x in v1.events.list({"created": {"gte": later}}).data)
-    equal([x.type for x in v1.events.list({"created": {"lt": later}}).data], ["product.created", "customer.created"])
+    equal(
+        [x.type for x in v1.events.list({"created": {"lt": later}}).data],
+        ["product.created", "customer.created"],
+    )
     with raises(InvalidRequestError, 400):
         v1.events.list({"types": types, "type": "customer.created"})
 
@@ -123,7 +126,10 @@ def an_older_endpoint_gets_an_older_invoice():
         equal((line["type"], line["proration"]), ("subscription", False))
         equal((line["subscription"], line["subscription_item"]), (subscription["id"], item["id"]))
         equal((line["price"]["id"], line["plan"]["id"]), (price.id, price.id))
-        equal((line["period"]["start"], line["period"]["end"]), (item["current_period_start"], item["current_period_end"]))
+        equal(
+            (line["period"]["start"], line["period"]["end"]),
+            (item["current_period_start"], item["current_period_end"]),
+        )
         assert "parent" not in line and "pricing" not in line, "these came later"
 
 
@@ -150,7 +156,9 @@ def an_older_endpoint_gets_an_older_promotion_code():
     for version in OLDER:
         coupon = v1.coupons.create({"percent_off": 25, "duration": "forever"})
         promotion = {"type": "coupon", "coupon": coupon.id}
-        got = _delivered(version, lambda: v1.promotion_codes.create({"promotion": promotion}), "promotion_code.created")
+        got = _delivered(
+            version, lambda: v1.promotion_codes.create({"promotion": promotion}), "promotion_code.created"
+        )
         equal(got["coupon"]["id"], coupon.id)
         assert "promotion" not in got, "promotion came later"
 

@@ -7,7 +7,9 @@ from harness import *
 
 def _invoice(customer, *amounts, **more):
     for amount in amounts:
-        v1.invoice_items.create({"customer": customer.id, "amount": amount, "currency": "usd", "description": "work"})
+        v1.invoice_items.create(
+            {"customer": customer.id, "amount": amount, "currency": "usd", "description": "work"}
+        )
     params = {"customer": customer.id, "pending_invoice_items_behavior": "include", **more}
     return v1.invoices.create(params)
 
@@ -28,7 +30,9 @@ def an_invoice_says_what_it_is_for():
     equal(line.parent.type, "subscription_item_details")
     details = line.parent.subscription_item_details
     item = subscription["items"].data[0]
-    equal((details.subscription, details.subscription_item, details.proration), (subscription.id, item.id, False))
+    equal(
+        (details.subscription, details.subscription_item, details.proration), (subscription.id, item.id, False)
+    )
     equal(line.pricing.type, "price_details")
     equal((line.pricing.price_details.price, line.pricing.price_details.product), (price.id, price.product))
     equal((line.period.start, line.period.end), (now(), after_months(now(), 1)))
@@ -39,7 +43,16 @@ def an_invoice_says_what_it_is_for():
 def what_older_versions_had_is_gone():
     _, subscription = _subscribed()
     invoice = plain(latest_invoice(subscription))
-    gone = {"subscription", "subscription_details", "charge", "payment_intent", "paid", "paid_out_of_band", "discount", "tax"}
+    gone = {
+        "subscription",
+        "subscription_details",
+        "charge",
+        "payment_intent",
+        "paid",
+        "paid_out_of_band",
+        "discount",
+        "tax",
+    }
     equal(gone & set(invoice), set())
     gone = {"price", "plan", "type", "proration", "subscription_item"}
     equal(gone & set(invoice["lines"]["data"][0]), set())
@@ -55,11 +68,15 @@ def a_payment_leads_to_its_invoice():
     _, subscription = _subscribed()
     paid = v1.invoice_payments.list({"invoice": subscription.latest_invoice}).data
     equal(len(paid), 1)
-    holds(paid[0], object="invoice_payment", status="paid", amount_paid=1000, invoice=subscription.latest_invoice)
+    holds(
+        paid[0], object="invoice_payment", status="paid", amount_paid=1000, invoice=subscription.latest_invoice
+    )
     equal(paid[0].payment.type, "payment_intent")
     payment = paid[0].payment.payment_intent
     holds(v1.payment_intents.retrieve(payment), status="succeeded", amount=1000)
-    by_payment = v1.invoice_payments.list({"payment": {"type": "payment_intent", "payment_intent": payment}}).data
+    by_payment = v1.invoice_payments.list(
+        {"payment": {"type": "payment_intent", "payment_intent": payment}}
+    ).data
     equal([x.id for x in by_payment], [paid[0].id])
     holds(v1.invoice_payments.retrieve(paid[0].id), invoice=subscription.latest_invoice)
     expanded = v1.invoices.retrieve(subscription.latest_invoice, {"expand": ["payments"]})
@@ -179,7 +196,13 @@ def invoice_items_wait_and_are_deleted():
     first, second = (
         v1.invoice_items.create({"customer": customer.id, "amount": n, "currency": "usd"}) for n in (100, 200)
     )
-    holds(v1.invoice_items.retrieve(first.id), object="invoiceitem", amount=100, customer=customer.id, invoice=None)
+    holds(
+        v1.invoice_items.retrieve(first.id),
+        object="invoiceitem",
+        amount=100,
+        customer=customer.id,
+        invoice=None,
+    )
     equal([x.id for x in v1.invoice_items.list({"customer": customer.id}).data], [second.id, first.id])
     with events() as seen:
         holds(v1.invoice_items.delete(first.id), id=first.id, deleted=True)

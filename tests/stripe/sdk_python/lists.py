@@ -127,7 +127,7 @@ def metadata_has_limits():
 
 
 def text_survives_the_wire():
-    odd = "Zoë & Søn + 100% = ? \"quoted\" [a][b] 🦀 \n tail"
+    odd = 'Zoë & Søn + 100% = ? "quoted" [a][b] 🦀 \n tail'
     customer = v1.customers.create({"name": odd, "metadata": {"order": odd}})
     again = v1.customers.retrieve(customer.id)
     equal((again.name, again.metadata["order"]), (odd, odd))
@@ -136,7 +136,11 @@ def text_survives_the_wire():
 def what_was_made_is_found_by_searching():
     ada = v1.customers.create({"email": "ada@example.com", "metadata": {"order": "42"}})
     v1.customers.create({"email": "ben@example.com", "metadata": {"order": "43"}})
-    for query in ("email:'ada@example.com'", "metadata['order']:'42'", "email:'ada@example.com' AND metadata['order']:'42'"):
+    for query in (
+        "email:'ada@example.com'",
+        "metadata['order']:'42'",
+        "email:'ada@example.com' AND metadata['order']:'42'",
+    ):
         found = v1.customers.search({"query": query})
         holds(found, object="search_result", has_more=False)
         equal(_ids(found.data), [ada.id], query)

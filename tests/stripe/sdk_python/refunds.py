@@ -36,7 +36,9 @@ def several_partial_refunds_add_up():
             holds(charge, amount=1000, amount_refunded=total, refunded=total == 1000)
     told = [(charge["amount_refunded"], charge["refunded"]) for charge in seen.of("charge.refunded")]
     equal(told, [(300, False), (500, False), (1000, True)])
-    before = [e["data"]["previous_attributes"]["amount_refunded"] for e in seen if e["type"] == "charge.refunded"]
+    before = [
+        e["data"]["previous_attributes"]["amount_refunded"] for e in seen if e["type"] == "charge.refunded"
+    ]
     equal(before, [0, 300, 500])
 
 

@@ -36,7 +36,9 @@ def a_subscription_begins_paid():
     invoice = latest_invoice(subscription)
     holds(invoice, status="paid", billing_reason="subscription_create", total=1000, amount_paid=1000)
     seen.include("customer.subscription.created", "invoice.created", "invoice.finalized", "invoice.paid")
-    seen.include("invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded", "charge.succeeded")
+    seen.include(
+        "invoice.payment_succeeded", "invoice_payment.paid", "payment_intent.succeeded", "charge.succeeded"
+    )
     seen.exclude("invoice.payment_failed", "customer.subscription.deleted")
     equal(len(seen.of("invoice.paid")), 1)
 
@@ -65,9 +67,14 @@ def a_year_has_twelve_renewals_and_an_upgrade_in_the_middle():
             _upgrade_at_half_time(subscription, item, small, large, period)
     equal(len(v1.invoices.list({"subscription": subscription.id, "limit": 100}).data), 14)
     reasons = [x.billing_reason for x in v1.invoices.list({"subscription": subscription.id, "limit": 100}).data]
-    equal({reason: reasons.count(reason) for reason in reasons}, {
-        "subscription_create": 1, "subscription_cycle": 12, "subscription_update": 1,
-    })
+    equal(
+        {reason: reasons.count(reason) for reason in reasons},
+        {
+            "subscription_create": 1,
+            "subscription_cycle": 12,
+            "subscription_update": 1,
+        },
+    )
 
 
 def _upgrade_at_half_time(subscription, item, small, large, period):
@@ -104,7 +111,9 @@ def prorations_wait_for_the_next_invoice_unless_asked_otherwise():
     start, end = _period(subscription)
     advance_to(start + (end - start) // 4)
     left = (end - now()) / (end - start)
-    v1.subscriptions.update(subscription.id, {"items": [{"id": subscription["items"].data[0].id, "price": large.id}]})
+    v1.subscriptions.update(
+        subscription.id, {"items": [{"id": subscription["items"].data[0].id, "price": large.id}]}
+    )
     equal(v1.subscriptions.retrieve(subscription.id).latest_invoice, first, "no invoice yet:")
     pending = v1.invoice_items.list({"customer": customer.id, "pending": True}).data
     equal(len(pending), 2, "pending prorations")
@@ -280,7 +289,10 @@ def a_subscription_ends_at_once():
     with raises(InvalidRequestError, 404, "resource_missing"):
         v1.subscriptions.cancel(subscription.id)
     equal(v1.subscriptions.list({"customer": customer.id}).data, [])
-    equal([x.id for x in v1.subscriptions.list({"customer": customer.id, "status": "all"}).data], [subscription.id])
+    equal(
+        [x.id for x in v1.subscriptions.list({"customer": customer.id, "status": "all"}).data],
+        [subscription.id],
+    )
     equal([x.id for x in v1.subscriptions.list({"status": "canceled"}).data], [subscription.id])
     with events() as seen:
         advance(40 * DAY)

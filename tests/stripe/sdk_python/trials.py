@@ -95,7 +95,11 @@ def what_is_not_paused_is_not_resumed():
 
 
 def collection_is_paused():
-    for behavior, status in {"void": "void", "keep_as_draft": "draft", "mark_uncollectible": "uncollectible"}.items():
+    for behavior, status in {
+        "void": "void",
+        "keep_as_draft": "draft",
+        "mark_uncollectible": "uncollectible",
+    }.items():
         subscription = _subscribe(a_customer("4242424242424242"))
         anchor = subscription.billing_cycle_anchor
         paused = v1.subscriptions.update(subscription.id, {"pause_collection": {"behavior": behavior}})

@@ -1,6 +1,6 @@
 //! Customers.
 
-use super::{payment_methods, promotions, setup_intents, subscriptions};
+use super::{payment_methods, setup_intents, subscriptions};
 use crate::{
     fail::{Answer, Fail},
     json::Look as _,
@@ -23,13 +23,9 @@ const ECHOED: [&str; 8] = [
 
 /// `POST /v1/customers`
 pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
-    check_email(params)?;
+    check(params)?;
     let method = named_method(world, params, "payment_method")?;
     let default = default_method(world, params)?;
-    let coupon = params.full("coupon").map(str::to_owned);
-    if let Some(coupon) = &coupon {
-        world.need(Kind::Coupon, coupon, "coupon")?;
-    }
     let mut customer = json!({});
     params.echo(&mut customer, &ECHOED);
     params.echo_metadata(&mut customer);
@@ -47,9 +43,6 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         world.set(&id, |customer| {
             customer["invoice_settings"]["default_payment_method"] = json!(default)
         });
-    }
-    if let Some(coupon) = coupon {
-        promotions::discount_customer(world, &id, &coupon);
     }
     Ok(world.get(&id).clone())
 }
@@ -74,7 +67,11 @@ pub(crate) fn make(world: &mut World, more: Value) -> String {
     world.create(Kind::Customer, "customer.created", customer)
 }
 
-fn check_email(params: &Params) -> Result<(), Fail> {
+fn check(params: &Params) -> Result<(), Fail> {
+    if params.has("source") {
+        let said = "stripe-sim has no sources: attach a PaymentMethod, and make it invoice_settings[default_payment_method].";
+        return Err(Fail::param("source", said));
+    }
     match params.full("email") {
         Some(email) if !email.contains('@') || email.contains(char::is_whitespace) => {
             Err(Fail::param("email", format!("Invalid email address: {email}"))
@@ -102,7 +99,7 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     if customer.flag("deleted") {
         return Err(Fail::no_such("customer", id, "id"));
     }
-    check_email(params)?;
+    check(params)?;
     let default = default_method(world, params)?;
     if let Some(default) = &default
         && world.get(default).opt("customer") != Some(id)
@@ -111,15 +108,6 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
         return Err(
             Fail::param("invoice_settings[default_payment_method]", said).code("resource_missing")
         );
-    }
-    match params.text("coupon") {
-        Some("") => promotions::undiscount_customer(world, id),
-        Some(coupon) => {
-            world.need(Kind::Coupon, coupon, "coupon")?;
-            let coupon = coupon.to_owned();
-            promotions::discount_customer(world, id, &coupon);
-        }
-        None => {}
     }
     world.edit(id, "customer.updated", |customer| {
         params.echo(customer, &ECHOED);

@@ -7,7 +7,7 @@ use super::{
     lines::Period,
     payment_intents::{self, How, Wish},
     payment_methods::{self, Method},
-    subscriptions,
+    promotions, subscriptions,
 };
 use crate::{
     fail::{Answer, Fail},
@@ -110,6 +110,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     if let Some(subscription) = subscription {
         world.need(Kind::Subscription, subscription, "subscription")?;
     }
+    let discounts = match promotions::asked(world, params)? {
+        Some(promotion) => vec![promotions::discount(world, &promotion, customer, json!({}))],
+        None => Vec::new(),
+    };
     let takes_pending =
         params.text("pending_invoice_items_behavior") == Some("include") || subscription.is_some();
     let pending = if takes_pending { pending(world, customer, subscription) } else { Vec::new() };
@@ -139,7 +143,6 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         more["due_date"] = json!(due.ok_or_else(|| Fail::missing("days_until_due"))?);
     }
     let lines = pending_lines(world, &pending);
-    let discounts = discounts_of(world, customer, None);
     let period = (world.now, world.now);
     let id = make(
         world,
@@ -191,24 +194,14 @@ pub(crate) fn take_pending(world: &mut World, items: &[String], invoice: &str) {
     }
 }
 
-/// Discounts that count now: the subscription's, or else the customer's.
-pub(crate) fn discounts_of(
-    world: &World,
-    customer: &str,
-    subscription: Option<&str>,
-) -> Vec<String> {
+/// Discounts of a subscription that count now.
+pub(crate) fn discounts_of(world: &World, subscription: &str) -> Vec<String> {
     let counts = |id: &String| {
         let discount = world.get(id);
         discount.at("end").as_i64().is_none_or(|end| end > world.now) && !discount.flag("_used")
     };
-    let own = subscription.map_or(&[][..], |id| world.get(id).items("discounts"));
-    let own: Vec<_> =
-        own.iter().filter_map(Value::as_str).map(str::to_owned).filter(counts).collect();
-    if !own.is_empty() {
-        return own;
-    }
-    let general = world.get(customer).at("discount").opt("id").map(str::to_owned);
-    general.into_iter().filter(counts).collect()
+    let discounts = world.get(subscription).items("discounts").iter();
+    discounts.filter_map(Value::as_str).map(str::to_owned).filter(counts).collect()
 }
 
 fn need(world: &World, id: &str, status: &[&str], verb: &str) -> Result<Value, Fail> {

@@ -136,9 +136,6 @@ pub(crate) struct Promotion {
 
 /// Of a `discounts` parameter: at most one.
 pub(crate) fn asked(world: &World, params: &Params) -> Result<Option<Promotion>, Fail> {
-    if let Some(coupon) = params.full("coupon") {
-        return coupon_of(world, coupon, "coupon").map(Some);
-    }
     let discounts = params.groups("discounts");
     let Some(discount) = discounts.first() else { return Ok(None) };
     if discounts.len() > 1 {
@@ -245,7 +242,7 @@ pub(crate) fn shares(coupon: &Value, amounts: &[(String, i64)]) -> Vec<i64> {
     amounts.iter().map(&mut share).collect()
 }
 
-/// Makes the discount of a promotion for a customer's subscription, or for all that a customer buys.
+/// Makes the discount of a promotion for a customer's subscription.
 pub(crate) fn discount(
     world: &mut World,
     promotion: &Promotion,
@@ -273,23 +270,4 @@ pub(crate) fn discount(
         }
     });
     id
-}
-
-/// Everything that a customer buys from now on costs less.
-pub(crate) fn discount_customer(world: &mut World, customer: &str, coupon: &str) {
-    undiscount_customer(world, customer);
-    let promotion = Promotion { coupon: coupon.to_owned(), code: None };
-    let id = discount(world, &promotion, customer, json!({}));
-    let shown = crate::render::as_kept(world, &id);
-    world.set(customer, |customer| customer["discount"] = shown);
-    world.emit("customer.discount.created", &id);
-}
-
-/// And not any more.
-pub(crate) fn undiscount_customer(world: &mut World, customer: &str) {
-    let id = world.get(customer).at("discount").text("id").to_owned();
-    if !id.is_empty() {
-        world.set(customer, |customer| customer["discount"] = Value::Null);
-        world.emit("customer.discount.deleted", &id);
-    }
 }

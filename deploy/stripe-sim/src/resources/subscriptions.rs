@@ -84,7 +84,7 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
             all.push(lines::of_item(world, id, item, period, is_trial));
         }
     }
-    let discounts = invoices::discounts_of(world, &customer, Some(id));
+    let discounts = invoices::discounts_of(world, id);
     // An invoice's own period is the one before: what was used, not what is bought.
     let own = if reason == "subscription_cycle" {
         (subscription.int("_before"), period.0)
