@@ -1,13 +1,20 @@
 //! Invoices: what is owed, from draft to paid, and what is tried when it isn't.
 
+mod items;
+mod payment;
+
+pub(crate) use items::{
+    create_item, delete_item, list_items, pending, pending_lines, take_pending, update_item,
+};
+pub(crate) use payment::{
+    advance, charge, intent_moved, list_payments, of_intent, pay, pay_hosted, payments, retry,
+};
+
 use super::{
-    cards::Session,
-    checkout::Next,
-    customers, lines,
+    lines,
     lines::Period,
-    payment_intents::{self, How, Wish},
-    payment_methods::{self, Method},
-    promotions, subscriptions,
+    payment_intents::{self, Wish},
+    promotions,
 };
 use crate::{
     fail::{Answer, Fail},
@@ -18,13 +25,11 @@ use crate::{
     timers::Timer,
     world::World,
 };
+use payment::mark_paid;
 use serde_json::{Value, json};
 
 /// How long a renewal's invoice is a draft.
 pub(crate) const DRAFT_SECONDS: i64 = 3_600;
-
-/// Days until a payment that failed is tried again, each after the one before; then we give up.
-const RETRY_DAYS: [i64; 3] = [3, 5, 7];
 
 /// An invoice to be made.
 #[derive(Debug)]
@@ -163,35 +168,6 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         world.at(due, Timer::FinalizeInvoice(id.clone()));
     }
     Ok(world.get(&id).clone())
-}
-
-/// Invoice items that wait for an invoice of this customer, or of this subscription.
-pub(crate) fn pending(world: &World, customer: &str, subscription: Option<&str>) -> Vec<String> {
-    let waiting = |item: &&Value| {
-        item.text("customer") == customer
-            && item.at("invoice").is_null()
-            && item.at("parent").at("subscription_details").opt("subscription") == subscription
-    };
-    let mut ids: Vec<_> = world
-        .all(Kind::InvoiceItem)
-        .filter(waiting)
-        .map(|item| item.text("id").to_owned())
-        .collect();
-    ids.reverse();
-    ids
-}
-
-/// Their lines.
-pub(crate) fn pending_lines(world: &mut World, items: &[String]) -> Vec<Value> {
-    let items: Vec<_> = items.iter().map(|id| world.get(id).clone()).collect();
-    items.iter().map(|item| lines::of_invoice_item(world, item)).collect()
-}
-
-/// They wait no more.
-pub(crate) fn take_pending(world: &mut World, items: &[String], invoice: &str) {
-    for item in items {
-        world.set(item, |item| item["invoice"] = json!(invoice));
-    }
 }
 
 /// Discounts of a subscription that count now.
@@ -334,189 +310,6 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
     });
 }
 
-/// `POST /v1/invoices/:id/pay`
-pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
-    let invoice = need(world, id, &["draft", "open", "uncollectible"], "paid")?;
-    let method = match params.full("payment_method") {
-        Some(method) => Some(payment_methods::resolve(world, method, "payment_method")?),
-        None => None,
-    };
-    if invoice.text("status") == "draft" {
-        finalize(world, id);
-    }
-    if params.flag("paid_out_of_band") == Some(true) {
-        if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
-            payment_intents::cancel(world, &intent, None);
-        }
-        world.set(id, |invoice| {
-            invoice["amount_paid_off_stripe"] = invoice.at("amount_due").clone()
-        });
-        mark_paid_out_of_band(world, id);
-        return Ok(world.get(id).clone());
-    }
-    if world.get(id).text("status") == "paid" {
-        return Ok(world.get(id).clone());
-    }
-    let how = if params.flag("off_session") == Some(false) {
-        How::on_session()
-    } else {
-        How::off_session()
-    };
-    charge(world, id, method.as_deref(), how)?;
-    Ok(world.get(id).clone())
-}
-
-/// What an invoice is paid with, unless told.
-fn method_of(world: &World, invoice: &Value) -> Option<String> {
-    let subscription = invoice.at("parent").at("subscription_details").text("subscription");
-    let customer = world.get(invoice.text("customer"));
-    let own = invoice.opt("default_payment_method");
-    let own = own.or_else(|| world.get(subscription).opt("default_payment_method"));
-    own.or_else(|| customer.at("invoice_settings").opt("default_payment_method")).map(str::to_owned)
-}
-
-/// Asks for the money.
-///
-/// # Errors
-/// The bank says no, or there is nobody to ask.
-pub(crate) fn charge(
-    world: &mut World,
-    id: &str,
-    method: Option<&str>,
-    how: How,
-) -> Result<(), Fail> {
-    let invoice = world.get(id).clone();
-    let intent = invoice.text("_intent").to_owned();
-    let Some(method) = method.map(str::to_owned).or_else(|| method_of(world, &invoice)) else {
-        failed(world, id);
-        let said = "This customer has no attached payment source or default payment method. Please consider adding \
-                    a default payment method. For more information, visit \
-                    https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority.";
-        return Err(Fail { status: 400, ..Fail::request(said) }.code("resource_missing"));
-    };
-    world.set(&intent, |intent| intent["payment_method"] = json!(method));
-    let is_off_session = how.session == Session::Off;
-    payment_intents::confirm(world, &intent, how)?;
-    if is_off_session && world.get(&intent).text("status") == "requires_action" {
-        failed(world, id);
-        let said = "This payment requires additional user action before it can be completed successfully. Payment \
-                    can be completed using the PaymentIntent associated with the invoice.";
-        return Err(Fail::card("invoice_payment_intent_requires_action", said));
-    }
-    Ok(())
-}
-
-/// How the intent of an invoice stands: the invoice follows.
-pub(crate) fn intent_moved(world: &mut World, id: &str, intent: &Value) {
-    let status = world.get(id).text("status").to_owned();
-    match intent.text("status") {
-        "succeeded" if status == "open" || status == "uncollectible" => mark_paid(world, id),
-        "requires_payment_method" if status == "open" => failed(world, id),
-        "requires_action" if status == "open" => {
-            world.set(id, |invoice| invoice["attempted"] = json!(true));
-            world.emit("invoice.payment_action_required", id);
-        }
-        "processing" if status == "open" => {
-            world.set(id, |invoice| invoice["attempted"] = json!(true));
-            let invoice = world.get(id).clone();
-            subscriptions::invoice_moved(world, &invoice, subscriptions::Paid::Later);
-        }
-        _ => {}
-    }
-}
-
-fn mark_paid(world: &mut World, id: &str) {
-    world.set(id, |invoice| invoice["amount_paid"] = invoice.at("amount_due").clone());
-    mark_paid_out_of_band(world, id);
-}
-
-fn mark_paid_out_of_band(world: &mut World, id: &str) {
-    let (now, is_out_of_band) = (world.now, world.get(id).int("amount_paid_off_stripe") > 0);
-    world.set(id, |invoice| {
-        let attempts = invoice.int("attempt_count") + i64::from(invoice.int("amount_paid") > 0);
-        invoice["status"] = json!("paid");
-        invoice["amount_remaining"] = json!(0);
-        invoice["attempt_count"] = json!(attempts);
-        invoice["attempted"] = json!(true);
-        invoice["auto_advance"] = json!(false);
-        invoice["next_payment_attempt"] = Value::Null;
-        invoice["status_transitions"]["paid_at"] = json!(now);
-    });
-    for payment in world.ids_where(Kind::InvoicePayment, "invoice", id) {
-        world.set(&payment, |payment| {
-            let (status, at) =
-                if is_out_of_band { ("canceled", "canceled_at") } else { ("paid", "paid_at") };
-            payment["status"] = json!(status);
-            payment["status_transitions"][at] = json!(now);
-            if !is_out_of_band {
-                payment["amount_paid"] = payment.at("amount_requested").clone();
-            }
-        });
-        if !is_out_of_band {
-            world.emit("invoice_payment.paid", &payment);
-        }
-    }
-    world.emit("invoice.paid", id);
-    if !is_out_of_band {
-        world.emit("invoice.payment_succeeded", id);
-    }
-    let invoice = world.get(id).clone();
-    subscriptions::invoice_moved(world, &invoice, subscriptions::Paid::Yes);
-}
-
-/// A payment failed: it is tried again some days later, as long as there is hope.
-fn failed(world: &mut World, id: &str) {
-    let invoice = world.get(id).clone();
-    let attempts = invoice.int("attempt_count") + 1;
-    let is_first = invoice.text("billing_reason") == "subscription_create"
-        || invoice.text("billing_reason") == "manual";
-    let days = usize::try_from(attempts - 1)
-        .ok()
-        .and_then(|done| RETRY_DAYS.get(done))
-        .filter(|_| !is_first);
-    let next = days.map(|days| world.now + days * 86_400);
-    world.set(id, |invoice| {
-        invoice["attempt_count"] = json!(attempts);
-        invoice["attempted"] = json!(true);
-        invoice["next_payment_attempt"] = json!(next);
-    });
-    if let Some(next) = next {
-        world.at(next, Timer::RetryInvoice(id.to_owned()));
-    }
-    world.emit("invoice.payment_failed", id);
-    let paid = if next.is_some() { subscriptions::Paid::No } else { subscriptions::Paid::Never };
-    let invoice = world.get(id).clone();
-    subscriptions::invoice_moved(world, &invoice, paid);
-}
-
-/// A payment that failed is tried again, if it is still due.
-pub(crate) fn retry(world: &mut World, id: &str) -> bool {
-    let invoice = world.get(id);
-    let is_due = invoice.at("next_payment_attempt").as_i64().is_some_and(|at| at <= world.now);
-    if invoice.text("status") != "open" || !is_due {
-        return false;
-    }
-    // How it went, the invoice says.
-    drop(charge(world, id, None, How::off_session()));
-    true
-}
-
-/// A draft's time is over.
-pub(crate) fn advance(world: &mut World, id: &str) -> bool {
-    let invoice = world.get(id).clone();
-    if invoice.text("status") != "draft" || !invoice.flag("auto_advance") {
-        return false;
-    }
-    finalize(world, id);
-    let invoice = world.get(id);
-    if invoice.text("status") == "open"
-        && invoice.text("collection_method") == "charge_automatically"
-    {
-        drop(charge(world, id, None, How::off_session()));
-    }
-    true
-}
-
 /// `POST /v1/invoices/:id/void`
 pub(crate) fn void_call(world: &mut World, id: &str) -> Answer {
     need(world, id, &["open", "uncollectible"], "voided")?;
@@ -565,120 +358,6 @@ pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
     crate::world::page(invoice.items("lines").iter(), params, &url, Kind::Invoice)
 }
 
-/// The payments of an invoice.
-pub(crate) fn payments(world: &World, id: &str) -> Vec<Value> {
-    let all = world.all(Kind::InvoicePayment);
-    all.filter(|payment| payment.text("invoice") == id && !id.is_empty()).cloned().collect()
-}
-
-/// The invoice that an intent pays.
-pub(crate) fn of_intent(world: &World, intent: &str) -> Option<String> {
-    world.get(intent).opt("_invoice").map(str::to_owned)
-}
-
-/// `GET /v1/invoice_payments`
-pub(crate) fn list_payments(world: &World, params: &Params) -> Answer {
-    let asked = params.group("payment");
-    let intent = asked.as_ref().and_then(|asked| asked.full("payment_intent")).map(str::to_owned);
-    world.list(
-        Kind::InvoicePayment,
-        &params.without("payment"),
-        "/v1/invoice_payments",
-        |payment| {
-            intent
-                .as_ref()
-                .is_none_or(|intent| payment.at("payment").text("payment_intent") == intent)
-        },
-    )
-}
-
-/// `POST /v1/invoiceitems`
-pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
-    let customer = params.need("customer")?;
-    world.need(Kind::Customer, customer, "customer")?;
-    let quantity = params.int("quantity").unwrap_or(1);
-    let price = match (
-        params.group("pricing").and_then(|pricing| pricing.full("price").map(str::to_owned)),
-        params.group("price_data"),
-    ) {
-        (Some(price), _) => world.need(Kind::Price, &price, "pricing[price]")?.clone(),
-        (None, Some(data)) => {
-            let price = super::catalog::inline_price(world, &data)?;
-            world.get(&price).clone()
-        }
-        (None, None) => {
-            json!({ "currency": money::currency(params.need("currency")?, "currency")? })
-        }
-    };
-    let amount = match params.int("amount").or_else(|| params.int("unit_amount")) {
-        Some(amount) => amount,
-        None if price.opt("id").is_some() => super::catalog::amount_of(&price, quantity),
-        None => return Err(Fail::missing("amount")),
-    };
-    let description = params.full("description").unwrap_or("Invoice item").to_owned();
-    let period = (world.now, world.now);
-    let id = lines::add_pending(
-        world,
-        &lines::Pending {
-            customer,
-            subscription: None,
-            price: &price,
-            amount,
-            quantity,
-            description,
-            period,
-        },
-    );
-    world.set(&id, |item| {
-        params.echo(item, &["discountable"]);
-        params.echo_metadata(item);
-    });
-    if let Some(invoice) = params.full("invoice") {
-        need(world, invoice, &["draft"], "updated")?;
-        let item = world.get(&id).clone();
-        let mut line = lines::of_invoice_item(world, &item);
-        line["invoice"] = json!(invoice);
-        let mut changed = world.get(invoice).clone();
-        let mut all = changed.items("lines").to_vec();
-        all.push(line);
-        set_lines(world, &mut changed, all);
-        world.set(invoice, |invoice| *invoice = changed);
-        take_pending(world, std::slice::from_ref(&id), invoice);
-    }
-    Ok(world.get(&id).clone())
-}
-
-/// `POST /v1/invoiceitems/:id`
-pub(crate) fn update_item(world: &mut World, id: &str, params: &Params) -> Answer {
-    world.need(Kind::InvoiceItem, id, "id")?;
-    world.set(id, |item| {
-        params.echo(item, &["amount", "description", "discountable"]);
-        params.echo_metadata(item);
-    });
-    Ok(world.get(id).clone())
-}
-
-/// `DELETE /v1/invoiceitems/:id`
-pub(crate) fn delete_item(world: &mut World, id: &str) -> Answer {
-    if world.need(Kind::InvoiceItem, id, "id")?.at("invoice").is_string() {
-        return Err(Fail::request("This invoice item belongs to an invoice and can't be deleted."));
-    }
-    Ok(world.delete(Kind::InvoiceItem, id, Some("invoiceitem.deleted")))
-}
-
-/// Pays on the invoice's page.
-pub(crate) fn pay_hosted(world: &mut World, id: &str, method: Method) -> Result<Next, Fail> {
-    let invoice = need(world, id, &["open", "uncollectible"], "paid")?;
-    let made = payment_methods::make(world, &method)?;
-    charge(world, id, Some(&made), How::on_session())?;
-    let intent = invoice.text("_intent");
-    if world.get(intent).text("status") == "requires_action" {
-        return Ok(Next::Challenge(intent.to_owned()));
-    }
-    customers::remember(world, invoice.text("customer"), &made);
-    Ok(Next::Go(format!("{}/i/{id}", world.public_url)))
-}
-
 /// `GET /v1/invoices`
 pub(crate) fn list(world: &World, params: &Params) -> Answer {
     let subscription = params.full("subscription").map(str::to_owned);
@@ -686,13 +365,5 @@ pub(crate) fn list(world: &World, params: &Params) -> Answer {
         subscription.as_deref().is_none_or(|id| {
             invoice.at("parent").at("subscription_details").text("subscription") == id
         })
-    })
-}
-
-/// `GET /v1/invoiceitems`
-pub(crate) fn list_items(world: &World, params: &Params) -> Answer {
-    let pending = params.flag("pending");
-    world.list(Kind::InvoiceItem, params, "/v1/invoiceitems", |item| {
-        pending.is_none_or(|pending| item.at("invoice").is_null() == pending)
     })
 }
