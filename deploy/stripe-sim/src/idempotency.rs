@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 const KEY_SECONDS: i64 = 24 * 3_600;
 
 /// Keys remembered at most; the oldest are forgotten first.
-pub(crate) const KEYS_MAX: usize = 100_000;
+pub(crate) const KEYS_MAX: usize = 25_000;
 
 /// Characters of a key.
 const KEY_MAX: usize = 255;

@@ -11,7 +11,7 @@ pub(crate) use order::{apply_promotion, change_quantities, create, lines, list_l
 pub(crate) use pay::{Next, Paying, confirm_page, pay};
 
 use super::{
-    payment_intents::{self},
+    payment_intents,
     promotions::{self, Promotion},
 };
 use crate::{

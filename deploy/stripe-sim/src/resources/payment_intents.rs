@@ -9,8 +9,7 @@ pub(crate) use attempt::{How, OnChallenge, confirm, settle};
 
 use super::{
     cards::Session,
-    charges::{self},
-    checkout, invoices,
+    charges, checkout, invoices,
     payment_methods::{self, resolve},
 };
 use crate::{

@@ -2,8 +2,7 @@
 
 use super::need_open;
 use crate::resources::{
-    catalog,
-    payment_intents::{self},
+    catalog, payment_intents,
     promotions::{self, Promotion},
     setup_intents,
 };

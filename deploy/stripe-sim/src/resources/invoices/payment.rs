@@ -6,7 +6,8 @@ use crate::resources::{
     checkout::Next,
     customers,
     payment_intents::{self, How},
-    payment_methods::{self, Method}, subscriptions,
+    payment_methods::{self, Method},
+    subscriptions,
 };
 use crate::{
     fail::{Answer, Fail},

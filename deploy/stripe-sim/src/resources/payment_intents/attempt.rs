@@ -7,12 +7,7 @@ use crate::resources::{
     payment_methods::{self, attach_to},
 };
 use crate::{
-    fail::Fail,
-    json::Look as _,
-    kind::Kind,
-    render::as_kept,
-    timers::Timer,
-    world::World,
+    fail::Fail, json::Look as _, kind::Kind, render::as_kept, timers::Timer, world::World,
 };
 use serde_json::{Value, json};
 
