@@ -70,6 +70,15 @@ fn asked<T: DeserializeOwned>(body: &Bytes) -> Result<T, Fail> {
         .map_err(|error| Fail::request(format!("The body isn't what this call takes: {error}")))
 }
 
+/// Reads a body, does what it asks for under the lock, and tells.
+fn act<T: DeserializeOwned>(
+    shared: &Shared,
+    body: &Bytes,
+    act: impl FnOnce(&mut World, T) -> Told,
+) -> Response {
+    tell(asked::<T>(body).and_then(|asked| shared.with(|world| act(world, asked))))
+}
+
 async fn status(State(shared): State<Shared>) -> Response {
     tell(Ok(shared.with_kept(|kept| {
         let world = &kept.world;
@@ -202,24 +211,22 @@ struct Resend {
 }
 
 async fn resend(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
-    tell(asked::<Resend>(&body).and_then(|asked| {
-        shared.with(|world| {
-            world.need(Kind::Event, &id, "id")?;
-            let endpoints = match asked.endpoint {
-                Some(endpoint) => vec![
-                    world.need(Kind::WebhookEndpoint, &endpoint, "endpoint")?.text("id").to_owned(),
-                ],
-                None => world
-                    .all(Kind::WebhookEndpoint)
-                    .map(|endpoint| endpoint.text("id").to_owned())
-                    .collect(),
-            };
-            for endpoint in &endpoints {
-                deliveries::send(world, &id, endpoint);
-            }
-            Ok(json!({ "sent": endpoints }))
-        })
-    }))
+    act(&shared, &body, |world, asked: Resend| {
+        world.need(Kind::Event, &id, "id")?;
+        let endpoints = match asked.endpoint {
+            Some(endpoint) => vec![
+                world.need(Kind::WebhookEndpoint, &endpoint, "endpoint")?.text("id").to_owned(),
+            ],
+            None => world
+                .all(Kind::WebhookEndpoint)
+                .map(|endpoint| endpoint.text("id").to_owned())
+                .collect(),
+        };
+        for endpoint in &endpoints {
+            deliveries::send(world, &id, endpoint);
+        }
+        Ok(json!({ "sent": endpoints }))
+    })
 }
 
 #[derive(Deserialize)]
@@ -249,12 +256,10 @@ async fn answer_challenge(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    tell(asked::<ChallengeAnswer>(&body).and_then(|asked| {
-        shared.with(|world| {
-            let next = challenge::answer(world, &id, asked.passed)?;
-            Ok(json!({ "next": next, "status": world.get(&id).at("status") }))
-        })
-    }))
+    act(&shared, &body, |world, asked: ChallengeAnswer| {
+        let next = challenge::answer(world, &id, asked.passed)?;
+        Ok(json!({ "next": next, "status": world.get(&id).at("status") }))
+    })
 }
 
 #[derive(Deserialize)]
@@ -269,23 +274,21 @@ struct OpenDispute {
 }
 
 async fn open_dispute(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<OpenDispute>(&body).and_then(|asked| {
-        shared.with(|world| {
-            let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
-            let paid = world.get(&charge).int("amount_captured");
-            if asked.amount.is_some_and(|amount| !(1..=paid).contains(&amount)) {
-                return Err(Fail::param(
-                    "amount",
-                    format!("A dispute is about 1 to {paid} of this charge."),
-                ));
-            }
-            let weight =
-                if asked.inquiry { disputes::Weight::Inquiry } else { disputes::Weight::Dispute };
-            let reason = asked.reason.as_deref().unwrap_or("fraudulent");
-            let id = disputes::open(world, &charge, asked.amount, reason, weight);
-            Ok(crate::render::as_kept(world, &id))
-        })
-    }))
+    act(&shared, &body, |world, asked: OpenDispute| {
+        let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
+        let paid = world.get(&charge).int("amount_captured");
+        if asked.amount.is_some_and(|amount| !(1..=paid).contains(&amount)) {
+            return Err(Fail::param(
+                "amount",
+                format!("A dispute is about 1 to {paid} of this charge."),
+            ));
+        }
+        let weight =
+            if asked.inquiry { disputes::Weight::Inquiry } else { disputes::Weight::Dispute };
+        let reason = asked.reason.as_deref().unwrap_or("fraudulent");
+        let id = disputes::open(world, &charge, asked.amount, reason, weight);
+        Ok(crate::render::as_kept(world, &id))
+    })
 }
 
 /// A paid charge, by its id or its intent's.
@@ -314,12 +317,10 @@ async fn move_dispute(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    tell(asked::<Status>(&body).and_then(|asked| {
-        shared.with(|world| {
-            disputes::move_on(world, &id, &asked.status)?;
-            Ok(crate::render::as_kept(world, &id))
-        })
-    }))
+    act(&shared, &body, |world, asked: Status| {
+        disputes::move_on(world, &id, &asked.status)?;
+        Ok(crate::render::as_kept(world, &id))
+    })
 }
 
 #[derive(Deserialize)]
@@ -330,13 +331,11 @@ struct Warn {
 }
 
 async fn warn(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<Warn>(&body).and_then(|asked| {
-        shared.with(|world| {
-            let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
-            let id = disputes::warn(world, &charge);
-            Ok(crate::render::as_kept(world, &id))
-        })
-    }))
+    act(&shared, &body, |world, asked: Warn| {
+        let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
+        let id = disputes::warn(world, &charge);
+        Ok(crate::render::as_kept(world, &id))
+    })
 }
 
 async fn settle_refund(
@@ -344,18 +343,16 @@ async fn settle_refund(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    tell(asked::<Status>(&body).and_then(|asked| {
-        shared.with(|world| {
-            let from = world.need(Kind::Refund, &id, "id")?.text("status").to_owned();
-            if !refunds::settle(world, &id, Some(&asked.status)) {
-                return Err(Fail::param(
-                    "status",
-                    format!("A refund can't go from {from} to {}.", asked.status),
-                ));
-            }
-            Ok(crate::render::as_kept(world, &id))
-        })
-    }))
+    act(&shared, &body, |world, asked: Status| {
+        let from = world.need(Kind::Refund, &id, "id")?.text("status").to_owned();
+        if !refunds::settle(world, &id, Some(&asked.status)) {
+            return Err(Fail::param(
+                "status",
+                format!("A refund can't go from {from} to {}.", asked.status),
+            ));
+        }
+        Ok(crate::render::as_kept(world, &id))
+    })
 }
 
 #[derive(Deserialize)]

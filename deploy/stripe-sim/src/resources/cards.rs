@@ -1,5 +1,7 @@
 //! What each test card does, by its number.
 
+use crate::fail::Fail;
+
 /// What a bank says to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -34,6 +36,15 @@ pub(crate) struct Decline {
     pub(crate) decline_code: &'static str,
     pub(crate) message: &'static str,
     pub(crate) advice: &'static str,
+}
+
+impl Decline {
+    /// As a call's answer.
+    pub(crate) fn fail(self) -> Fail {
+        let mut fail = Fail::card(self.code, self.message);
+        fail.decline_code = Some(self.decline_code);
+        fail
+    }
 }
 
 const fn decline(code: &'static str, decline_code: &'static str, message: &'static str) -> Decline {

@@ -7,6 +7,23 @@ use super::{
 use crate::{fail::Fail, json::Look as _, kind::Kind, render::as_kept, world::World};
 use serde_json::{Value, json};
 
+/// Asks the holder about an intent: on the bank's page, from where the browser comes back.
+pub(crate) fn ask(world: &mut World, id: &str, return_url: Option<&str>) {
+    let url = format!("{}/3ds/{id}", world.public_url);
+    let how = match return_url {
+        Some(back) => {
+            json!({ "type": "redirect_to_url", "redirect_to_url": { "url": url, "return_url": back } })
+        }
+        None => {
+            json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": url } })
+        }
+    };
+    world.set(id, |intent| {
+        intent["status"] = json!("requires_action");
+        intent["next_action"] = how;
+    });
+}
+
 /// The intent that waits for an answer.
 pub(crate) fn find(world: &World, intent: &str) -> Option<Value> {
     world.find(intent).filter(|intent| intent.text("status") == "requires_action").cloned()

@@ -2,7 +2,7 @@
 
 use super::{
     cards::{self, Asked, Purpose, Session, Verdict},
-    checkout,
+    challenge, checkout,
     payment_methods::{self, attach_to, resolve},
 };
 use crate::{
@@ -112,11 +112,7 @@ pub(crate) fn check_card(world: &World, method: &str) -> Result<(), Fail> {
         purpose: Purpose::Save,
     };
     match world.get(method).opt("_number").and_then(|number| cards::judge(number, asked)) {
-        Some(Verdict::Decline(why)) => {
-            let mut fail = Fail::card(why.code, why.message);
-            fail.decline_code = Some(why.decline_code);
-            Err(fail)
-        }
+        Some(Verdict::Decline(why)) => Err(why.fail()),
         _ => Ok(()),
     }
 }
@@ -154,20 +150,11 @@ pub(crate) fn confirm(world: &mut World, id: &str, return_url: Option<&str>) -> 
             Ok(())
         }
         Verdict::Authenticate => {
-            let url = format!("{}/3ds/{id}", world.public_url);
-            world.set(id, |intent| {
-                intent["status"] = json!("requires_action");
-                intent["next_action"] = match return_url {
-                    Some(back) => json!({ "type": "redirect_to_url", "redirect_to_url": { "url": url, "return_url": back } }),
-                    None => json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": url } }),
-                };
-            });
+            challenge::ask(world, id, return_url);
             world.emit("setup_intent.requires_action", id);
             Ok(())
         }
         Verdict::Decline(why) => {
-            let mut fail = Fail::card(why.code, why.message);
-            fail.decline_code = Some(why.decline_code);
             refuse(
                 world,
                 id,
@@ -176,7 +163,7 @@ pub(crate) fn confirm(world: &mut World, id: &str, return_url: Option<&str>) -> 
                     "payment_method": as_kept(world, &method), "type": "card_error",
                 }),
             );
-            Err(fail.with("setup_intent", &as_kept(world, id)))
+            Err(why.fail().with("setup_intent", &as_kept(world, id)))
         }
     }
 }

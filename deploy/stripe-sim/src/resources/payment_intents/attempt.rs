@@ -3,6 +3,7 @@
 use super::tell;
 use crate::resources::{
     cards::{self, Asked, Decline, Purpose, Session, Verdict},
+    challenge,
     charges::{self, Outcome},
     payment_methods::{self, attach_to},
 };
@@ -104,21 +105,14 @@ pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail>
             Err(decline(world, id, &method, cards::not_authenticated()))
         }
         Verdict::Authenticate => {
-            ask_holder(world, id, how.return_url);
+            ask_holder(world, id, how.return_url.as_deref());
             Ok(())
         }
     }
 }
 
-fn ask_holder(world: &mut World, id: &str, return_url: Option<String>) {
-    let url = format!("{}/3ds/{id}", world.public_url);
-    world.set(id, |intent| {
-        intent["status"] = json!("requires_action");
-        intent["next_action"] = match &return_url {
-            Some(back) => json!({ "type": "redirect_to_url", "redirect_to_url": { "url": url, "return_url": back } }),
-            None => json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect", "stripe_js": url } }),
-        };
-    });
+fn ask_holder(world: &mut World, id: &str, return_url: Option<&str>) {
+    challenge::ask(world, id, return_url);
     world.emit("payment_intent.requires_action", id);
     tell(world, id);
 }
@@ -183,9 +177,8 @@ fn decline(world: &mut World, id: &str, method: &str, why: Decline) -> Fail {
     });
     world.emit("payment_intent.payment_failed", id);
     tell(world, id);
-    let mut fail = Fail::card(why.code, why.message);
-    fail.decline_code = Some(why.decline_code);
-    fail.with("payment_intent", &as_kept(world, id))
+    why.fail()
+        .with("payment_intent", &as_kept(world, id))
         .with("charge", &json!(charge))
         .with("advice_code", &json!(why.advice))
         .with("payment_method", &as_kept(world, method))
