@@ -68,29 +68,51 @@ pub(crate) struct Begun {
     call: Call,
     params: Params,
     version: String,
+    generation: u64,
     pub(crate) fault: Option<Fault>,
 }
 
-/// The first half of a call: it is checked, and meets its fault. An answer, if that was all.
-pub(crate) fn begin(world: &mut World, call: Call) -> Result<Begun, Reaction> {
-    let checked = check(world, &call);
-    let (params, version) = checked.map_err(|fail| refused(&call, &fail))?;
+/// What becomes of a call.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    Begun(Box<Begun>),
+    /// That was all: this is the answer, if there is to be one.
+    Over(Option<Reaction>),
+}
+
+/// The first half of a call: it is checked, meets its fault, and takes its key.
+pub(crate) fn begin(world: &mut World, call: Call) -> Beginning {
+    let (params, version) = match check(world, &call) {
+        Ok(checked) => checked,
+        Err(fail) => return Beginning::Over(Some(refused(&call, &fail))),
+    };
+    let mut chance = world.chance();
+    let fault = world.faults.meet(call.method.name(), &format!("/v1/{}", call.path), &mut chance);
     if let Some(key) = used_key(&call) {
+        // Whoever repeats a call may meet a fault again.
+        let broken_by = fault.as_ref().filter(|fault| fault.answer.is_some());
+        if let Some(fault) =
+            broken_by.filter(|fault| fault.when == When::Before && world.keys.is_used(key))
+        {
+            return Beginning::Over(broken(&call, fault));
+        }
         let asked = format!("{} {} {:?}", call.method.name(), call.path, call.pairs);
-        match world.keys.begin(key, &asked, world.now) {
-            Ok(None) => {}
-            Ok(Some(answered)) => return Err(replayed(&call, &answered)),
-            Err(fail) => return Err(refused(&call, &fail)),
+        match (world.keys.begin(key, &asked, world.now), broken_by) {
+            (Ok(None), _) => {}
+            (Ok(Some(_)), Some(fault)) => return Beginning::Over(broken(&call, fault)),
+            (Ok(Some(answered)), None) => return Beginning::Over(Some(replayed(&call, &answered))),
+            (Err(fail), _) => return Beginning::Over(Some(refused(&call, &fail))),
         }
     }
-    let mut dice = world.dice();
-    let fault = world.faults.meet(call.method.name(), &format!("/v1/{}", call.path), &mut dice);
-    Ok(Begun { call, params, version, fault })
+    Beginning::Begun(Box::new(Begun { call, params, version, generation: world.generation, fault }))
 }
 
 /// The other half: it is done. None: the caller gets no answer.
 pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
-    let Begun { call, params, version, fault } = begun;
+    let Begun { call, params, version, generation, fault } = begun;
+    if generation != world.generation {
+        return None;
+    }
     let fault = fault.filter(|fault| fault.answer.is_some());
     if let Some(fault) = fault.as_ref().filter(|fault| fault.when == When::Before) {
         if let Some(key) = used_key(&call) {
@@ -98,17 +120,7 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
         }
         return broken(&call, fault);
     }
-    world.cause = (Some(call.request_id.clone()), call.idempotency_key.clone());
-    let done = perform(world, &call, &params);
-    world.cause = (None, None);
-    let done =
-        done.and_then(|kept| render::answer(world, &kept, &params.texts("expand"), &version));
-    let reaction = match &done {
-        Ok(body) => Reaction { status: 200, body: body.clone(), headers: Vec::new() },
-        Err(fail) => {
-            Reaction { status: fail.status, body: error(&call, fail), headers: Vec::new() }
-        }
-    };
+    let reaction = perform(world, &call, &params, &version);
     let told = match &fault {
         Some(fault) => broken(&call, fault),
         None => Some(with_ignored(&call, &params, with_headers(&call, reaction.clone()))),
@@ -119,15 +131,34 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
             fault.stored && matches!(fault.answer, Some(Reply::Status(500..)))
         });
         let kept = if is_told { told.clone().unwrap_or(reaction) } else { reaction };
+        let has_begun = matches!(kept.status, 200 | 402 | 500..);
         let answered = Answered {
             status: kept.status,
             body: kept.body.to_string(),
             request_id: call.request_id.clone(),
         };
-        let has_begun = matches!(kept.status, 200 | 402 | 500..);
         world.keys.end(key, has_begun.then_some(answered));
     }
     told
+}
+
+/// Does a call whole, or not at all: what can't be shown as asked isn't done either.
+fn perform(world: &mut World, call: &Call, params: &Params, version: &str) -> Reaction {
+    world.cause = (Some(call.request_id.clone()), call.idempotency_key.clone());
+    let done = world.attempt(|world| {
+        if call.method == Method::Post && world.is_full() {
+            return Err(Fail::request("The simulator is full: POST /_sim/reset empties it."));
+        }
+        let kept = dispatch(world, call, params)?;
+        render::answer(world, &kept, &params.texts("expand"), version)
+    });
+    world.cause = (None, None);
+    match done {
+        Ok(body) => Reaction { status: 200, body, headers: Vec::new() },
+        Err(fail) => {
+            Reaction { status: fail.status, body: error(call, &fail), headers: Vec::new() }
+        }
+    }
 }
 
 fn used_key(call: &Call) -> Option<&str> {
@@ -150,9 +181,6 @@ fn check(world: &World, call: &Call) -> Result<(Params, String), Fail> {
         );
         return Err(Fail { status: 404, ..Fail::request(said) });
     };
-    if call.method == Method::Post && world.is_full() {
-        return Err(Fail::request("The simulator is full: POST /_sim/reset empties it."));
-    }
     Ok((Params::of(&route, &call.pairs)?, version))
 }
 
@@ -316,7 +344,7 @@ fn all(world: &World, kind: Kind, params: &Params, url: &str) -> Answer {
 
 /// Every endpoint.
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn perform(world: &mut World, call: &Call, params: &Params) -> Answer {
+fn dispatch(world: &mut World, call: &Call, params: &Params) -> Answer {
     use Method::{Delete, Get, Post};
     let segments: Vec<_> = call.path.split('/').collect();
     let url = format!("/v1/{}", call.path);

@@ -76,7 +76,7 @@ fn act<T: DeserializeOwned>(
     body: &Bytes,
     act: impl FnOnce(&mut World, T) -> Told,
 ) -> Response {
-    tell(asked::<T>(body).and_then(|asked| shared.with(|world| act(world, asked))))
+    tell(asked::<T>(body).and_then(|asked| shared.attempt(|world| act(world, asked))))
 }
 
 async fn status(State(shared): State<Shared>) -> Response {
@@ -125,10 +125,11 @@ async fn move_clock(State(shared): State<Shared>, body: Bytes) -> Response {
         if let Some(frozen) = asked.frozen {
             kept.clock.freeze(Frozen::from(frozen));
         }
-        kept.world.happened.clear();
+        kept.world.happened = Some(Vec::new());
         kept.clock.set(to);
-        kept.world.pass_until(to)?;
-        let happened = std::mem::take(&mut kept.world.happened);
+        let passed = kept.world.pass_until(to);
+        let happened = kept.world.happened.take();
+        passed?;
         Ok(json!({ "now": kept.world.now, "frozen": kept.clock.is_frozen(), "happened": happened }))
     })))
 }
@@ -276,6 +277,12 @@ struct OpenDispute {
 async fn open_dispute(State(shared): State<Shared>, body: Bytes) -> Response {
     act(&shared, &body, |world, asked: OpenDispute| {
         let charge = charge(world, asked.charge.as_deref(), asked.payment_intent.as_deref())?;
+        if world.get(&charge).flag("disputed") {
+            return Err(Fail::param(
+                "charge",
+                "This charge was disputed already: banks do so once.",
+            ));
+        }
         let paid = world.get(&charge).int("amount_captured");
         if asked.amount.is_some_and(|amount| !(1..=paid).contains(&amount)) {
             return Err(Fail::param(
@@ -366,7 +373,9 @@ async fn reset(State(shared): State<Shared>, body: Bytes) -> Response {
         shared.with_kept(|kept| {
             let seed = asked.seed.unwrap_or(kept.world.seed);
             kept.clock = crate::clock::Clock::default();
+            let generation = kept.world.generation + 1;
             kept.world = World::new(seed, kept.clock.now(), kept.world.public_url.clone());
+            kept.world.generation = generation;
             json!({ "seed": seed, "now": kept.world.now })
         })
     }))

@@ -18,9 +18,6 @@ const RETRY_SECONDS: [i64; 8] = [5, 60, 600, 3_600, 21_600, 43_200, 86_400, 86_4
 /// How far back a stale signature lies.
 const STALE_SECONDS: i64 = 600;
 
-/// The most that shuffling holds a delivery back.
-const SHUFFLE_SECONDS: i64 = 2;
-
 /// How a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +79,9 @@ impl Default for Weather {
     }
 }
 
+/// The longest delay.
+const DELAY_SECONDS_MAX: i64 = 30 * 86_400;
+
 /// Copies of one delivery, at most.
 const COPIES_MAX: u32 = 20;
 
@@ -96,7 +96,8 @@ impl Weather {
             return Some("copies are at most 20");
         }
         let (least, most) = self.delay_seconds;
-        (least < 0 || most < least).then_some("delay_seconds is [least, most]")
+        let are_seconds = 0 <= least && least <= most && most <= DELAY_SECONDS_MAX;
+        (!are_seconds).then_some("delay_seconds is [least, most], and 30 days at most")
     }
 
     fn is_about(&self, kind: &str) -> bool {
@@ -147,10 +148,19 @@ impl Outbox {
             self.waiting.insert((delivery.due, delivery.id));
         }
         self.deliveries.insert(delivery.id, delivery);
-        while self.deliveries.len() > DELIVERIES_MAX {
-            if let Some((id, oldest)) = self.deliveries.pop_first() {
-                self.waiting.remove(&(oldest.due, id));
-            }
+        if self.deliveries.len() > DELIVERIES_MAX {
+            let is_over =
+                |delivery: &Delivery| !matches!(delivery.state, State::Pending | State::Sending);
+            let finished =
+                self.deliveries.values().find(|delivery| is_over(delivery)).map(|found| found.id);
+            finished.and_then(|id| self.deliveries.remove(&id));
+        }
+    }
+
+    /// For the journal: it isn't sent after all.
+    pub(crate) fn recall(&mut self, id: u64) {
+        if let Some(delivery) = self.deliveries.remove(&id) {
+            self.waiting.remove(&(delivery.due, id));
         }
     }
 }
@@ -159,6 +169,8 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) id: u64,
+    /// Of which world: see [`World::generation`].
+    pub(crate) generation: u64,
     pub(crate) url: String,
     pub(crate) body: String,
     pub(crate) signature: Option<String>,
@@ -195,7 +207,7 @@ pub(crate) fn send_event(world: &mut World, event: &str) {
 
 /// Sends an event to an endpoint, as the weather has it.
 pub(crate) fn send(world: &mut World, event: &str, endpoint: &str) {
-    let mut dice = world.dice();
+    let mut dice = world.chance();
     let weather = world.outbox.weather.clone();
     let kind = world.get(event).text("type").to_owned();
     let url = world.get(endpoint).text("url").to_owned();
@@ -205,9 +217,6 @@ pub(crate) fn send(world: &mut World, event: &str, endpoint: &str) {
         let mut due = world.now;
         if is_rough && dice.f64() < weather.delay {
             due += dice.i64(weather.delay_seconds.0..=weather.delay_seconds.1);
-        }
-        if is_rough && weather.shuffle {
-            due += dice.i64(0..=SHUFFLE_SECONDS);
         }
         let is_dropped = is_rough && dice.f64() < weather.drop;
         world.outbox.next += 1;
@@ -224,6 +233,9 @@ pub(crate) fn send(world: &mut World, event: &str, endpoint: &str) {
             error: None,
             signature: None,
         };
+        if let Some(journal) = &mut world.journal {
+            journal.send(delivery.id);
+        }
         world.outbox.put(delivery);
     }
 }
@@ -237,7 +249,7 @@ pub(crate) fn take_due(world: &mut World, most: usize, machine_now: i64) -> Vec<
         world.outbox.waiting.remove(key);
     }
     if world.outbox.weather.shuffle {
-        world.dice().shuffle(&mut due);
+        world.chance().shuffle(&mut due);
     }
     due.into_iter().filter_map(|(_, id)| pack(world, id, machine_now)).collect()
 }
@@ -253,7 +265,16 @@ fn pack(world: &mut World, id: u64, machine_now: i64) -> Option<Parcel> {
     let weather = if weather.is_about(&delivery.kind) { weather } else { Weather::default() };
     let version = weather.api_version.clone();
     let version = version.or_else(|| endpoint.opt("api_version").map(str::to_owned));
-    let mut event = shown(world.find(&delivery.event)?);
+    let Some(event) = world.find(&delivery.event) else {
+        finish(
+            world,
+            id,
+            State::Failed,
+            Some("the event was forgotten: there were too many".to_owned()),
+        );
+        return None;
+    };
+    let mut event = shown(event);
     if let Some(version) = version {
         let object = event["data"]["object"].take();
         event["data"]["object"] = versions::render(world, object, &version);
@@ -276,7 +297,8 @@ fn pack(world: &mut World, id: u64, machine_now: i64) -> Option<Parcel> {
     delivery.attempt += 1;
     delivery.signature.clone_from(&signature);
     world.outbox.on_the_way.insert(id);
-    Some(Parcel { id, url: endpoint.text("url").to_owned(), body, signature })
+    let generation = world.generation;
+    Some(Parcel { id, generation, url: endpoint.text("url").to_owned(), body, signature })
 }
 
 /// The secrets that sign now: the newest first, an older one while its rotation lasts.
@@ -308,10 +330,18 @@ fn hmac(secret: &str, at: i64, body: &str) -> String {
 }
 
 /// What became of a parcel: a status, or why there is none.
-pub(crate) fn carried(world: &mut World, id: u64, answer: Result<u16, String>) {
+pub(crate) fn carried(
+    world: &mut World,
+    (id, generation): (u64, u64),
+    answer: Result<u16, String>,
+) {
+    if generation != world.generation {
+        return;
+    }
     world.outbox.on_the_way.remove(&id);
+    let now = world.now;
     let Some(delivery) = world.outbox.deliveries.get_mut(&id) else { return };
-    let (event, attempt, due) = (delivery.event.clone(), delivery.attempt, delivery.due);
+    let (event, attempt) = (delivery.event.clone(), delivery.attempt);
     delivery.status = answer.as_ref().ok().copied();
     if let Ok(200..300) = answer {
         let endpoint = delivery.endpoint.clone();
@@ -335,7 +365,7 @@ pub(crate) fn carried(world: &mut World, id: u64, answer: Result<u16, String>) {
     };
     if let Some(mut delivery) = world.outbox.deliveries.remove(&id) {
         delivery.state = State::Pending;
-        delivery.due = due + pause;
+        delivery.due = now + pause;
         delivery.error = Some(error);
         world.outbox.put(delivery);
     }

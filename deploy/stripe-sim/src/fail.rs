@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Blame {
     Api,
     Card,
     Idempotency,
@@ -15,24 +15,35 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Fail {
     pub(crate) status: u16,
-    pub(crate) fault: Fault,
+    pub(crate) blame: Blame,
     pub(crate) code: Option<&'static str>,
     pub(crate) decline_code: Option<&'static str>,
     pub(crate) message: String,
     pub(crate) param: Option<String>,
     /// Objects that come with it, such as `payment_intent`.
     pub(crate) with: Map<String, Value>,
+    /// Did something happen all the same, as with a declined payment? Else everything is undone.
+    pub(crate) happened: bool,
 }
 
 impl Fail {
-    fn new(status: u16, fault: Fault, message: String) -> Self {
+    fn new(status: u16, blame: Blame, message: String) -> Self {
         let with = Map::new();
-        Self { status, fault, code: None, decline_code: None, message, param: None, with }
+        Self {
+            status,
+            blame,
+            code: None,
+            decline_code: None,
+            message,
+            param: None,
+            with,
+            happened: false,
+        }
     }
 
     /// A request that makes no sense.
     pub(crate) fn request(message: impl Into<String>) -> Self {
-        Self::new(400, Fault::Request, message.into())
+        Self::new(400, Blame::Request, message.into())
     }
 
     /// A parameter that makes no sense.
@@ -55,22 +66,22 @@ impl Fail {
 
     /// No key, or none that may.
     pub(crate) fn key(message: impl Into<String>) -> Self {
-        Self::new(401, Fault::Request, message.into())
+        Self::new(401, Blame::Request, message.into())
     }
 
     /// Stripe's own trouble.
     pub(crate) fn trouble(status: u16, message: impl Into<String>) -> Self {
-        Self::new(status, Fault::Api, message.into())
+        Self::new(status, Blame::Api, message.into())
     }
 
     /// A key used twice.
     pub(crate) fn idempotency(status: u16, message: impl Into<String>) -> Self {
-        Self::new(status, Fault::Idempotency, message.into())
+        Self::new(status, Blame::Idempotency, message.into())
     }
 
     /// The bank says no.
     pub(crate) fn card(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: Some(code), ..Self::new(402, Fault::Card, message.into()) }
+        Self { code: Some(code), happened: true, ..Self::new(402, Blame::Card, message.into()) }
     }
 
     /// With a code that programs can tell.
@@ -86,11 +97,11 @@ impl Fail {
 
     /// The error as the body tells it, but for `doc_url` and its like.
     pub(crate) fn to_json(&self) -> Value {
-        let kind = match self.fault {
-            Fault::Api => "api_error",
-            Fault::Card => "card_error",
-            Fault::Idempotency => "idempotency_error",
-            Fault::Request => "invalid_request_error",
+        let kind = match self.blame {
+            Blame::Api => "api_error",
+            Blame::Card => "card_error",
+            Blame::Idempotency => "idempotency_error",
+            Blame::Request => "invalid_request_error",
         };
         let mut error = json!({ "type": kind, "message": self.message });
         if let Some(code) = self.code {

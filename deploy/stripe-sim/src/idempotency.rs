@@ -3,7 +3,8 @@
 
 use crate::fail::Fail;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use sha2::{Digest as _, Sha256};
+use std::collections::{HashMap, VecDeque};
 
 /// For how long a key is remembered.
 const KEY_SECONDS: i64 = 24 * 3_600;
@@ -25,7 +26,7 @@ pub(crate) struct Answered {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Used {
-    /// Method, path and parameters.
+    /// A hash of method, path and parameters.
     call: String,
     at: i64,
     /// None while the call is under way.
@@ -36,10 +37,16 @@ struct Used {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Keys {
     used: HashMap<String, Used>,
-    by_time: BTreeMap<i64, Vec<String>>,
+    /// Those that answer, oldest first.
+    answering: VecDeque<(i64, String)>,
 }
 
 impl Keys {
+    /// Was it used, in the last day?
+    pub(crate) fn is_used(&self, key: &str) -> bool {
+        self.used.contains_key(key)
+    }
+
     /// Begins a call: what the key answered before, if it did.
     pub(crate) fn begin(
         &mut self,
@@ -54,6 +61,7 @@ impl Keys {
             );
             return Err(Fail::idempotency(400, said));
         }
+        let call = hex::encode(Sha256::digest(call));
         match self.used.get(key) {
             Some(used) if used.call != call => Err(Fail::idempotency(400, format!(
                 "Keys for idempotent requests can only be used with the same parameters they were first used \
@@ -67,9 +75,7 @@ impl Keys {
             .code("idempotency_key_in_use")),
             Some(Used { answered: Some(answered), .. }) => Ok(Some(answered.clone())),
             None => {
-                let used = Used { call: call.to_owned(), at: now, answered: None };
-                self.used.insert(key.to_owned(), used);
-                self.by_time.entry(now).or_default().push(key.to_owned());
+                self.used.insert(key.to_owned(), Used { call, at: now, answered: None });
                 Ok(None)
             }
         }
@@ -78,12 +84,20 @@ impl Keys {
     /// Ends a call: with what the key answers from now on, or as if it had never been used.
     pub(crate) fn end(&mut self, key: &str, answered: Option<Answered>) {
         match (answered, self.used.get_mut(key)) {
-            (Some(answered), Some(used)) => used.answered = Some(answered),
+            (Some(answered), Some(used)) => {
+                used.answered = Some(answered);
+                self.answering.push_back((used.at, key.to_owned()));
+            }
             (None, Some(_)) => {
                 self.used.remove(key);
             }
             (_, None) => {}
         }
+    }
+
+    /// Calls that were under way when a snapshot was taken never ended.
+    pub(crate) fn revive(&mut self) {
+        self.used.retain(|_, used| used.answered.is_some());
     }
 
     /// How many are remembered.
@@ -92,15 +106,13 @@ impl Keys {
     }
 
     fn forget(&mut self, now: i64) {
-        while let Some(oldest) = self.by_time.first_entry() {
-            let at = *oldest.key();
-            if now - at < KEY_SECONDS && self.used.len() < KEYS_MAX {
+        let is_old = |at: i64| now - at >= KEY_SECONDS;
+        while let Some((at, _)) = self.answering.front() {
+            if !is_old(*at) && self.used.len() < KEYS_MAX {
                 break;
             }
-            for key in oldest.remove() {
-                if self.used.get(&key).is_some_and(|used| used.at == at) {
-                    self.used.remove(&key);
-                }
+            if let Some((_, key)) = self.answering.pop_front() {
+                self.used.remove(&key);
             }
         }
     }

@@ -17,6 +17,7 @@ mod deliveries;
 mod fail;
 mod faults;
 mod idempotency;
+mod journal;
 mod json;
 mod kind;
 mod money;

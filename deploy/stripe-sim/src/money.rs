@@ -3,7 +3,7 @@
 use crate::fail::Fail;
 
 /// The most that one payment may be.
-const AMOUNT_MAX: i64 = 99_999_999;
+pub(crate) const AMOUNT_MAX: i64 = 99_999_999;
 
 const CURRENCIES: &str = "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd \
      bwp byn bzd cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq \

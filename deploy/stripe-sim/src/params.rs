@@ -4,10 +4,12 @@
 use crate::{fail::Fail, json::Look as _};
 use serde_json::{Map, Value};
 use std::{
-    cell::RefCell,
     collections::{BTreeSet, HashMap},
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
+
+/// The largest number that a parameter may be: far beyond any amount or time, far from where sums end.
+const INTEGER_MAX: i64 = 1_000_000_000_000;
 
 /// Levels of brackets; Stripe's deepest takes seven.
 const DEPTH_MAX: usize = 12;
@@ -20,8 +22,10 @@ static REQUESTS: LazyLock<HashMap<String, Value>> = LazyLock::new(|| {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     fields: Map<String, Value>,
-    /// Those that somebody looked at.
-    read: RefCell<BTreeSet<String>>,
+    /// Where this part is, in the whole.
+    path: String,
+    /// What somebody looked at, of the whole.
+    read: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Params {
@@ -39,14 +43,24 @@ impl Params {
     }
 
     /// What nobody looked at: the simulator does as if it weren't there.
-    pub(crate) fn unread(&self) -> Vec<&str> {
-        let read = self.read.borrow();
-        self.fields.keys().map(String::as_str).filter(|name| !read.contains(*name)).collect()
+    pub(crate) fn unread(&self) -> Vec<String> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unread = Vec::new();
+        for (name, field) in &self.fields {
+            leaves(field, &within(&self.path, name), &read, &mut unread);
+        }
+        unread
     }
 
     fn look(&self, name: &str) -> Option<&Value> {
-        self.read.borrow_mut().insert(name.to_owned());
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(within(&self.path, name));
         self.fields.get(name)
+    }
+
+    /// A part, of which somebody will look at this or that.
+    fn part(&self, fields: &Map<String, Value>, path: String) -> Params {
+        Params { fields: fields.clone(), path, read: Arc::clone(&self.read) }
     }
 
     /// A text; one that is to be unset is "".
@@ -78,14 +92,16 @@ impl Params {
 
     /// A part with parameters of its own.
     pub(crate) fn group(&self, name: &str) -> Option<Params> {
-        let fields = self.look(name)?.as_object()?.clone();
-        Some(Params::from(fields))
+        let fields = self.fields.get(name)?.as_object()?;
+        Some(self.part(fields, within(&self.path, name)))
     }
 
     /// Parts of a list, each with parameters of its own.
     pub(crate) fn groups(&self, name: &str) -> Vec<Params> {
-        let elements = self.look(name).and_then(Value::as_array).into_iter().flatten();
-        elements.filter_map(Value::as_object).map(|fields| Params::from(fields.clone())).collect()
+        let path = within(&self.path, name);
+        let elements = self.fields.items(name).iter().enumerate();
+        let parts = elements.filter_map(|(at, element)| Some((at, element.as_object()?)));
+        parts.map(|(at, fields)| self.part(fields, format!("{path}[{at}]"))).collect()
     }
 
     /// Texts of a list.
@@ -105,7 +121,7 @@ impl Params {
 
     /// Is it there?
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.look(name).is_some()
+        self.fields.contains_key(name)
     }
 
     /// All but one.
@@ -148,6 +164,24 @@ impl Params {
             Some(_) => object["metadata"] = Value::Object(Map::new()),
             None => {}
         }
+    }
+}
+
+/// The paths of what wasn't looked at, itself or as part of something.
+fn leaves(field: &Value, path: &str, read: &BTreeSet<String>, unread: &mut Vec<String>) {
+    match field {
+        _ if read.contains(path) => {}
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .for_each(|(name, field)| leaves(field, &within(path, name), read, unread));
+        }
+        Value::Array(elements) if elements.iter().any(Value::is_object) => {
+            for (at, element) in elements.iter().enumerate() {
+                leaves(element, &format!("{path}[{at}]"), read, unread);
+            }
+        }
+        _ => unread.push(path.to_owned()),
     }
 }
 
@@ -238,13 +272,13 @@ fn check_text(value: Value, kind: &str, path: &str) -> Result<Value, Fail> {
         return Err(Fail::param(path, format!("Invalid {wanted}: {value}")));
     };
     match kind {
-        "int" => {
-            let number = text.parse::<i64>().map(Value::from);
-            number.map_err(|_| {
-                Fail::param(path, format!("Invalid integer: {text}"))
-                    .code("parameter_invalid_integer")
-            })
-        }
+        "int" => match text.parse::<i64>() {
+            Ok(number) if number.abs() <= INTEGER_MAX => Ok(Value::from(number)),
+            _ => {
+                let said = format!("Invalid integer: {text}");
+                Err(Fail::param(path, said).code("parameter_invalid_integer"))
+            }
+        },
         "num" => {
             let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
             number.map(Value::Number).ok_or_else(|| {
@@ -409,6 +443,6 @@ pub(crate) fn is_known(route: &str) -> bool {
 
 impl From<Map<String, Value>> for Params {
     fn from(fields: Map<String, Value>) -> Self {
-        Self { fields, read: RefCell::default() }
+        Self { fields, ..Self::default() }
     }
 }

@@ -17,24 +17,26 @@ pub(crate) fn as_kept(world: &World, id: &str) -> Value {
     shown(world.get(id))
 }
 
-/// Without our own members, and with those of Stripe's that say nothing.
+/// Without our own members, and with those of Stripe's that say nothing. What people named themselves
+/// (metadata) is shown as they named it.
 pub(crate) fn shown(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let kept = members.iter().filter(|(name, _)| !name.starts_with('_'));
-            let mut object: Map<_, _> =
-                kept.map(|(name, member)| (name.clone(), shown(member))).collect();
-            if let Some(data) =
-                members.opt("_data_text").and_then(|text| serde_json::from_str(text).ok())
-            {
-                object.insert("data".to_owned(), data);
-            }
-            skeleton::fill(&mut object);
-            Value::Object(object)
-        }
-        Value::Array(elements) => elements.iter().map(shown).collect(),
-        other => other.clone(),
+    let members = match value {
+        Value::Object(members) => members,
+        Value::Array(elements) => return elements.iter().map(shown).collect(),
+        other => return other.clone(),
+    };
+    let is_ours = |name: &str| name.starts_with('_') && members.contains_key("object");
+    let kept = members.iter().filter(|(name, _)| !is_ours(name));
+    let show = |name: &str, member: &Value| {
+        if name == "metadata" { member.clone() } else { shown(member) }
+    };
+    let mut object: Map<_, _> =
+        kept.map(|(name, member)| (name.clone(), show(name, member))).collect();
+    if let Some(data) = members.opt("_data_text").and_then(|text| serde_json::from_str(text).ok()) {
+        object.insert("data".to_owned(), data);
     }
+    skeleton::fill(&mut object);
+    Value::Object(object)
 }
 
 /// An answer as it is sent.
@@ -48,6 +50,11 @@ pub(crate) fn answer(world: &World, kept: &Value, expand: &[&str], version: &str
             return Err(Fail::param("expand", said));
         }
         expand_in(world, &mut answer, &names, path)?;
+    }
+    // Events stay as they were sent.
+    let is_event = |value: &Value| value.text("object") == "event";
+    if is_event(&answer) || answer.items("data").first().is_some_and(is_event) {
+        return Ok(answer);
     }
     Ok(versions::render(world, answer, version))
 }

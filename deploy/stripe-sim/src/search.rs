@@ -6,21 +6,14 @@ use crate::{
     json::Look as _,
     kind::Kind,
     params::Params,
-    world::World,
+    world::{World, limit},
 };
 use serde_json::{Value, json};
-
-/// Results of a page, unless told.
-const PAGE: usize = 10;
 
 /// Finds what a query describes, newest first.
 pub(crate) fn run(world: &World, kind: Kind, params: &Params, url: &str) -> Answer {
     let query = parse(params.need("query")?)?;
-    let limit = params.int("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE);
-    if !(1..=100).contains(&limit) {
-        return Err(Fail::param("limit", "This value must be between 1 and 100.")
-            .code("parameter_invalid_integer"));
-    }
+    let limit = limit(params)?;
     let skipped: usize = params.full("page").and_then(|page| page.parse().ok()).unwrap_or(0);
     let found: Vec<_> =
         world.all(kind).filter(|object| query.fits(object)).skip(skipped).take(limit + 1).collect();

@@ -35,9 +35,19 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 type Carrier = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Carries until told to stop.
+/// Carries until told to stop, whatever happens to a delivery.
 pub(crate) async fn run(shared: Shared, stop: CancellationToken) {
     let Some(carrier) = carrier() else { return };
+    while !stop.is_cancelled() {
+        let mut watched = JoinSet::new();
+        watched.spawn(carry_on(shared.clone(), carrier.clone(), stop.clone()));
+        if let Some(Err(error)) = watched.join_next().await {
+            tracing::error!(%error, "a webhook couldn't be packed: the next ones go on");
+        }
+    }
+}
+
+async fn carry_on(shared: Shared, carrier: Carrier, stop: CancellationToken) {
     let free = Arc::new(Semaphore::new(AT_ONCE_MAX));
     let mut tasks = JoinSet::new();
     while !stop.is_cancelled() {
@@ -60,10 +70,10 @@ pub(crate) async fn run(shared: Shared, stop: CancellationToken) {
             let (carrier, shared) = (carrier.clone(), shared.clone());
             let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
             tasks.spawn(async move {
-                let id = parcel.id;
+                let which = (parcel.id, parcel.generation);
                 let answer = carry(&carrier, parcel).await;
                 drop(permit);
-                shared.with(|world| deliveries::carried(world, id, answer));
+                shared.with(|world| deliveries::carried(world, which, answer));
             });
         }
     }

@@ -1,10 +1,11 @@
 //! The process's door: HTTP in, the world behind one lock, deliveries out.
 
 use crate::{
-    api::{self, Call, Method, Reaction},
+    api::{self, Beginning, Call, Method, Reaction},
     clock::Clock,
     control,
     fail::Fail,
+    faults::When,
     pages, sender,
     world::World,
 };
@@ -33,7 +34,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 /// The longest body of a call.
@@ -76,12 +77,22 @@ pub(crate) struct Shared {
     /// Rung when something may be due.
     pub(crate) due: Arc<Notify>,
     pub(crate) snapshot: Option<Arc<PathBuf>>,
+    /// Calls under way: their callers may be gone.
+    calls: TaskTracker,
 }
 
 impl Shared {
     /// Does something under the lock, at the present time.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         self.with_kept(|kept| act(&mut kept.world))
+    }
+
+    /// The same, whole or not at all.
+    pub(crate) fn attempt<R>(
+        &self,
+        act: impl FnOnce(&mut World) -> Result<R, Fail>,
+    ) -> Result<R, Fail> {
+        self.with(|world| world.attempt(act))
     }
 
     /// The same, with the clock.
@@ -102,6 +113,8 @@ impl Shared {
         if let Err(full) = kept.world.pass_until(now) {
             tracing::warn!("{}", full.message);
         }
+        // What an earlier call left behind when it ended in the middle is no part of this one.
+        kept.world.journal = None;
         act(&mut kept)
     }
 }
@@ -140,6 +153,7 @@ pub async fn start(settings: Settings) -> io::Result<Running> {
         kept: Arc::new(Mutex::new(kept)),
         due: Arc::new(Notify::new()),
         snapshot: settings.snapshot.map(Arc::new),
+        calls: TaskTracker::new(),
     };
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -160,6 +174,7 @@ fn read(file: &Path, public_url: &str) -> io::Result<Kept> {
     })?;
     public_url.clone_into(&mut kept.world.public_url);
     kept.world.outbox.revive();
+    kept.world.keys.revive();
     Ok(kept)
 }
 
@@ -309,17 +324,29 @@ async fn call(State(shared): State<Shared>, request: Request) -> Response {
     }
 }
 
-/// Does a call, with the latency that was asked for.
+/// Does a call, with the latency that was asked for. A caller who hangs up changes nothing: it is done.
 async fn serve(shared: &Shared, call: Call) -> Option<Reaction> {
-    let begun = match shared.with(|world| api::begin(world, call)) {
-        Ok(begun) => begun,
-        Err(reaction) => return Some(reaction),
-    };
-    let latency = begun.fault.as_ref().map_or(0, |fault| fault.latency_ms);
-    if latency > 0 {
-        sleep(Duration::from_millis(latency)).await;
-    }
-    shared.with(|world| api::finish(world, begun))
+    let owned = shared.clone();
+    let done = shared.calls.spawn(async move {
+        let begun = match owned.with(|world| api::begin(world, call)) {
+            Beginning::Begun(begun) => *begun,
+            Beginning::Over(reaction) => return reaction,
+        };
+        let fault = begun.fault.clone();
+        let latency = Duration::from_millis(fault.as_ref().map_or(0, |fault| fault.latency_ms));
+        // An effect whose answer is lost is there at once, however long the caller waits.
+        if fault.is_some_and(|fault| fault.when == When::After && fault.answer.is_some()) {
+            let reaction = owned.with(|world| api::finish(world, begun));
+            sleep(latency).await;
+            return reaction;
+        }
+        sleep(latency).await;
+        owned.with(|world| api::finish(world, begun))
+    });
+    done.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a call ended in the middle");
+        None
+    })
 }
 
 /// A path's segments mean what they say once they are decoded.

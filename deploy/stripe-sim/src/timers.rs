@@ -87,7 +87,7 @@ fn ring(world: &mut World, timer: Timer) {
         }
         Timer::RetryInvoice(id) => ("payment tried again", id.clone(), invoices::retry(world, &id)),
     };
-    if done {
-        world.happened.push(Happened { at, what, object });
+    if let (true, Some(happened)) = (done, &mut world.happened) {
+        happened.push(Happened { at, what, object });
     }
 }

@@ -36,7 +36,8 @@ fn walk(world: &World, value: &mut Value, version: &str) {
             elements.iter_mut().for_each(|element| walk(world, element, version))
         }
         Value::Object(members) => {
-            members.values_mut().for_each(|member| walk(world, member, version));
+            let others = members.iter_mut().filter(|(name, _)| *name != "metadata");
+            others.for_each(|(_, member)| walk(world, member, version));
             reshape(world, value, version);
         }
         _ => {}

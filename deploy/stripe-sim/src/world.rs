@@ -10,6 +10,7 @@ use crate::{
     fail::{Answer, Fail},
     faults::Faults,
     idempotency::Keys,
+    journal::Journal,
     json::{Look as _, difference},
     kind::Kind,
     params::Params,
@@ -34,7 +35,7 @@ pub(crate) const EVENT_SECONDS: i64 = 30 * 86_400;
 
 /// Elements of a page, at most, and unless told.
 const PAGE_MAX: i64 = 100;
-const PAGE: usize = 10;
+const PAGE: i64 = 10;
 
 /// All of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +46,7 @@ pub(crate) struct World {
     pub(crate) public_url: String,
     pub(crate) seed: u64,
     dice: u64,
+    chance: u64,
     objects: HashMap<String, Value>,
     order: BTreeMap<Kind, VecDeque<String>>,
     pub(crate) timers: BTreeMap<i64, Vec<Timer>>,
@@ -54,8 +56,14 @@ pub(crate) struct World {
     /// The call whose doing everything is at the moment: its id, and its idempotency key.
     #[serde(skip)]
     pub(crate) cause: (Option<String>, Option<String>),
+    /// What timers did, while somebody wants to know.
     #[serde(skip)]
-    pub(crate) happened: Vec<Happened>,
+    pub(crate) happened: Option<Vec<Happened>>,
+    #[serde(skip)]
+    pub(crate) journal: Option<Journal>,
+    /// Which world this is: a reset makes another one, and what was under way in this one is nobody's.
+    #[serde(skip)]
+    pub(crate) generation: u64,
 }
 
 impl World {
@@ -66,6 +74,7 @@ impl World {
             public_url,
             seed,
             dice: seed,
+            chance: !seed,
             objects: HashMap::new(),
             order: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -73,14 +82,23 @@ impl World {
             faults: Faults::default(),
             keys: Keys::default(),
             cause: (None, None),
-            happened: Vec::new(),
+            happened: None,
+            journal: None,
+            generation: 0,
         }
     }
 
-    /// Dice that fall the same way for the same seed and the same calls.
-    pub(crate) fn dice(&mut self) -> fastrand::Rng {
+    /// Dice for ids: they fall the same way for the same seed and the same calls.
+    fn dice(&mut self) -> fastrand::Rng {
         let mut dice = fastrand::Rng::with_seed(self.dice);
         self.dice = dice.u64(..);
+        dice
+    }
+
+    /// Dice for weather and faults, so that ids don't depend on them.
+    pub(crate) fn chance(&mut self) -> fastrand::Rng {
+        let mut dice = fastrand::Rng::with_seed(self.chance);
+        self.chance = dice.u64(..);
         dice
     }
 
@@ -165,6 +183,10 @@ impl World {
             object["created"] = json!(self.now);
         }
         let id = object.text("id").to_owned();
+        if let Some(journal) = &mut self.journal {
+            journal.touch(&id, self.objects.get(&id));
+            journal.add(kind, &id);
+        }
         self.objects.insert(id.clone(), object);
         self.order.entry(kind).or_default().push_back(id.clone());
         id
@@ -179,9 +201,11 @@ impl World {
 
     /// Changes an object without a word.
     pub(crate) fn set(&mut self, id: &str, change: impl FnOnce(&mut Value)) {
-        if let Some(object) = self.objects.get_mut(id) {
-            change(object);
+        let Some(object) = self.objects.get_mut(id) else { return };
+        if let Some(journal) = &mut self.journal {
+            journal.touch(id, Some(object));
         }
+        change(object);
     }
 
     /// Changes an object and says so, unless nothing is different.
@@ -222,18 +246,11 @@ impl World {
         self.forget_old_events();
     }
 
+    /// The oldest go first, however young; a delivery that still waits is told when it is due.
     fn forget_old_events(&mut self) {
-        let oldest = self.now - EVENT_SECONDS;
-        let Some(events) = self.order.get_mut(&Kind::Event) else { return };
-        while events.len() > EVENTS_MAX
-            || events
-                .front()
-                .and_then(|id| self.objects.get(id))
-                .is_some_and(|first| first.int("created") < oldest)
-        {
-            if let Some(id) = events.pop_front() {
-                self.objects.remove(&id);
-            }
+        while self.count(Kind::Event) > EVENTS_MAX {
+            let oldest = self.order.get_mut(&Kind::Event).and_then(VecDeque::pop_front);
+            oldest.and_then(|id| self.objects.remove(&id));
         }
     }
 
@@ -243,16 +260,58 @@ impl World {
             self.emit(event, id);
         }
         let gone = json!({ "id": id, "object": kind.object(), "deleted": true });
+        if let Some(journal) = &mut self.journal {
+            journal.touch(id, self.objects.get(id));
+        }
         self.objects.insert(id.to_owned(), gone.clone());
-        if let Some(ids) = self.order.get_mut(&kind) {
-            ids.retain(|other| other != id);
+        let at = self.order.get(&kind).and_then(|ids| ids.iter().position(|other| other == id));
+        if let Some(at) = at {
+            self.order.get_mut(&kind).and_then(|ids| ids.remove(at));
+            if let Some(journal) = &mut self.journal {
+                journal.remove(kind, at, id);
+            }
         }
         gone
     }
 
+    /// For the journal: it isn't listed after all.
+    pub(crate) fn unlist(&mut self, kind: Kind, id: &str) {
+        if let Some(ids) = self.order.get_mut(&kind)
+            && let Some(at) = ids.iter().rposition(|other| other == id)
+        {
+            ids.remove(at);
+        }
+    }
+
+    /// For the journal: it is listed again where it was.
+    pub(crate) fn relist(&mut self, kind: Kind, at: usize, id: String) {
+        let ids = self.order.entry(kind).or_default();
+        ids.insert(at.min(ids.len()), id);
+    }
+
+    /// For the journal: an object as it was, if it was.
+    pub(crate) fn put_back(&mut self, id: String, before: Option<Value>) {
+        match before {
+            Some(before) => self.objects.insert(id, before),
+            None => self.objects.remove(&id),
+        };
+    }
+
     /// Ready at a time, or later.
     pub(crate) fn at(&mut self, due: i64, timer: Timer) {
+        if let Some(journal) = &mut self.journal {
+            journal.time(due, timer.clone());
+        }
         self.timers.entry(due).or_default().push(timer);
+    }
+
+    /// For the journal: it needn't be.
+    pub(crate) fn forget_timer(&mut self, due: i64, timer: &Timer) {
+        if let Some(at_once) = self.timers.get_mut(&due)
+            && let Some(at) = at_once.iter().rposition(|other| other == timer)
+        {
+            at_once.remove(at);
+        }
     }
 
     /// A page of a kind, newest first: those that `is_wanted` and that have what the parameters say.
@@ -263,71 +322,72 @@ impl World {
         url: &str,
         is_wanted: impl Fn(&Value) -> bool,
     ) -> Answer {
-        let found = self.all(kind).filter(|object| has_what_params_say(object, params));
-        page(found.filter(|object| is_wanted(object)), params, url, kind)
+        let wanted = |object: &Value| has_what_params_say(object, params) && is_wanted(object);
+        page(self.all(kind), wanted, params, url, kind)
     }
 }
 
-/// A page of what is given in order.
+/// A page of what is wanted, of all that there is in order. A cursor needn't be wanted itself: whoever looks
+/// for what wasn't delivered goes on from the last event that was.
 pub(crate) fn page<'a>(
-    found: impl Iterator<Item = &'a Value>,
+    all: impl Iterator<Item = &'a Value>,
+    is_wanted: impl Fn(&Value) -> bool,
     params: &Params,
     url: &str,
     kind: Kind,
 ) -> Answer {
-    let limit = match params.int("limit") {
-        None => PAGE,
-        Some(limit @ 1..=PAGE_MAX) => usize::try_from(limit).unwrap_or(PAGE),
-        Some(limit) => {
-            let said = if limit > PAGE_MAX {
-                format!(
-                    "This value must be less than or equal to {PAGE_MAX} (it currently is '{limit}')."
-                )
-            } else {
-                format!(
-                    "This value must be greater than or equal to 1 (it currently is '{limit}')."
-                )
-            };
-            return Err(Fail::param("limit", said).code("parameter_invalid_integer"));
-        }
-    };
+    let limit = limit(params)?;
     let (after, before) = (params.full("starting_after"), params.full("ending_before"));
-    let found: Vec<_> = match (after, before) {
+    let (data, has_more) = match (after, before) {
         (Some(_), Some(_)) => {
             let said =
                 "You may only specify one of these parameters: starting_after, ending_before.";
             return Err(Fail::param("ending_before", said));
         }
-        // Everything newer than that one: the page is the part next to it.
+        // Of everything newer than that one the page is the part next to it.
         (None, Some(id)) => {
-            let mut newer = Vec::new();
             let mut there = false;
-            for object in found {
-                if object.text("id") == id {
-                    there = true;
-                    break;
-                }
-                newer.push(object);
-            }
+            let newer = all.take_while(|object| {
+                there = object.text("id") == id;
+                !there
+            });
+            let mut newer: Vec<_> = newer.filter(|object| is_wanted(object)).collect();
             if !there {
                 return Err(Fail::no_such(kind.noun(), id, "ending_before"));
             }
-            let has_more = newer.len() > limit;
-            let data = newer.split_off(newer.len().saturating_sub(limit));
-            return Ok(json!({ "object": "list", "data": data, "has_more": has_more, "url": url }));
+            let rest = newer.len().saturating_sub(limit);
+            (newer.split_off(rest), rest > 0)
         }
-        (Some(id), None) => {
-            let mut found = found.skip_while(|object| object.text("id") != id);
-            if found.next().is_none() {
+        (after, None) => {
+            let mut all = all;
+            if let Some(id) = after
+                && !all.any(|object| object.text("id") == id)
+            {
                 return Err(Fail::no_such(kind.noun(), id, "starting_after"));
             }
-            found.take(limit + 1).collect()
+            let mut found: Vec<_> =
+                all.filter(|object| is_wanted(object)).take(limit + 1).collect();
+            let has_more = found.len() > limit;
+            found.truncate(limit);
+            (found, has_more)
         }
-        (None, None) => found.take(limit + 1).collect(),
     };
-    let has_more = found.len() > limit;
-    let data: Vec<_> = found.into_iter().take(limit).collect();
     Ok(json!({ "object": "list", "data": data, "has_more": has_more, "url": url }))
+}
+
+/// How many elements a page has.
+pub(crate) fn limit(params: &Params) -> Result<usize, Fail> {
+    let limit = params.int("limit").unwrap_or(PAGE);
+    let said = match limit {
+        1..=PAGE_MAX => return Ok(usize::try_from(limit).unwrap_or_default()),
+        ..=0 => {
+            format!("This value must be greater than or equal to 1 (it currently is '{limit}').")
+        }
+        _ => format!(
+            "This value must be less than or equal to {PAGE_MAX} (it currently is '{limit}')."
+        ),
+    };
+    Err(Fail::param("limit", said).code("parameter_invalid_integer"))
 }
 
 /// Parameters of a list that aren't members.

@@ -79,7 +79,7 @@ pub(super) async fn pay(
         }
     };
     let (outcome, order) = shared.with(|world| {
-        let outcome = checkout::pay(world, &session, paying);
+        let outcome = world.attempt(|world| checkout::pay(world, &session, paying));
         (outcome, Order::find(world, &session).unwrap_or(order))
     });
     match outcome {
@@ -150,7 +150,7 @@ fn change(
 ) -> Response {
     let changed = shared.with(|world| {
         let is_open = Order::find(world, session)?.is_open();
-        let problem = if is_open { act(world).err() } else { None };
+        let problem = if is_open { world.attempt(act).err() } else { None };
         Some((Order::find(world, session)?, problem))
     });
     match changed {

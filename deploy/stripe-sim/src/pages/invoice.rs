@@ -73,7 +73,7 @@ pub(super) async fn pay(
             return page(StatusCode::BAD_REQUEST, &bill, &Shown::again(form, problems));
         }
     };
-    match shared.with(|world| invoices::pay_hosted(world, &invoice, method)) {
+    match shared.attempt(|world| invoices::pay_hosted(world, &invoice, method)) {
         Ok(next) => checkout::follow(&next),
         Err(fail) => page(StatusCode::PAYMENT_REQUIRED, &bill, &Shown::refused(form, &fail)),
     }

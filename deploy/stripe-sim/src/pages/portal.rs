@@ -226,7 +226,7 @@ fn step(
 }
 
 fn perform(shared: &Shared, session: &str, act: Act) -> Result<Next, Fail> {
-    shared.with(|world| portal::act(world, session, act))
+    shared.attempt(|world| portal::act(world, session, act))
 }
 
 /// Does what a button alone asks for.

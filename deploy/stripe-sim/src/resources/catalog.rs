@@ -150,8 +150,8 @@ fn add_price(
     let Some(amount) = amount.or_else(|| custom.as_ref().map(|_| 0)) else {
         return Err(Fail::missing("unit_amount"));
     };
-    if amount < 0 {
-        let said = "This value must be greater than or equal to 0.";
+    if !(0..=money::AMOUNT_MAX).contains(&amount) {
+        let said = format!("This value must be from 0 to {}.", money::AMOUNT_MAX);
         return Err(Fail::param("unit_amount", said).code("parameter_invalid_integer"));
     }
     let key = params.full("lookup_key");
@@ -201,7 +201,6 @@ pub(crate) fn prices(world: &World, params: &Params) -> Answer {
     world.list(Kind::Price, &params.without("recurring"), "/v1/prices", |price| {
         (keys.is_empty() || keys.contains(&price.text("lookup_key")))
             && interval.is_none_or(|interval| price.at("recurring").text("interval") == interval)
-            && (price.flag("active") || params.has("active") || !price.at("active").is_null())
     })
 }
 
@@ -226,6 +225,19 @@ pub(crate) fn plan(price: &Value) -> Value {
             "nickname": price.at("nickname"), "product": price.at("product"), "usage_type": "licensed",
         }),
     )
+}
+
+/// The most of one thing that is bought at once.
+pub(crate) const QUANTITY_MAX: i64 = 999_999;
+
+/// How many were asked for: one, unless told.
+pub(crate) fn quantity(params: &Params, param: &str) -> Result<i64, Fail> {
+    match params.int("quantity") {
+        None => Ok(1),
+        Some(quantity @ 0..=QUANTITY_MAX) => Ok(quantity),
+        Some(_) => Err(Fail::param(param, format!("This value must be from 0 to {QUANTITY_MAX}."))
+            .code("parameter_invalid_integer")),
+    }
 }
 
 /// What a price asks for so many.

@@ -14,7 +14,7 @@ use super::{
     lines,
     lines::Period,
     payment_intents::{self, Wish},
-    promotions,
+    promotions::{self, Basket},
 };
 use crate::{
     fail::{Answer, Fail},
@@ -90,7 +90,6 @@ fn set_lines(world: &World, invoice: &mut Value, mut lines: Vec<Value>) {
     let taken = lines::discount(world, &mut lines, &discounts);
     let total = subtotal - taken.iter().map(|(_, amount)| amount).sum::<i64>();
     let due = (total + invoice.int("starting_balance")).max(0);
-    let due = if total <= 0 { 0 } else { due };
     let url = format!("/v1/invoices/{}/lines", invoice.text("id"));
     let amounts: Vec<_> = taken
         .iter()
@@ -115,10 +114,6 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     if let Some(subscription) = subscription {
         world.need(Kind::Subscription, subscription, "subscription")?;
     }
-    let discounts = match promotions::asked(world, params)? {
-        Some(promotion) => vec![promotions::discount(world, &promotion, customer, json!({}))],
-        None => Vec::new(),
-    };
     let takes_pending =
         params.text("pending_invoice_items_behavior") == Some("include") || subscription.is_some();
     let pending = if takes_pending { pending(world, customer, subscription) } else { Vec::new() };
@@ -148,6 +143,12 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         more["due_date"] = json!(due.ok_or_else(|| Fail::missing("days_until_due"))?);
     }
     let lines = pending_lines(world, &pending);
+    let subtotal = lines.iter().map(|line| line.int("amount")).sum();
+    let basket = Basket { currency: &currency, subtotal, customer: Some(customer) };
+    let discounts = match promotions::asked(world, params, basket)? {
+        Some(promotion) => vec![promotions::discount(world, &promotion, customer, json!({}))],
+        None => Vec::new(),
+    };
     let period = (world.now, world.now);
     let id = make(
         world,
@@ -297,7 +298,7 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
         more,
     };
     let intent = payment_intents::make(world, wish);
-    world.add(Kind::InvoicePayment, json!({
+    let payment = world.add(Kind::InvoicePayment, json!({
         "amount_requested": invoice.at("amount_due"), "currency": invoice.at("currency"), "invoice": id,
         "is_default": true, "payment": { "type": "payment_intent", "payment_intent": intent }, "status": "open",
         "status_transitions": { "canceled_at": null, "paid_at": null },
@@ -305,6 +306,7 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
     let secret = world.get(&intent).at("client_secret").clone();
     world.set(id, |invoice| {
         invoice["_intent"] = json!(intent);
+        invoice["_payment"] = json!(payment);
         invoice["_confirmation_secret"] =
             json!({ "client_secret": secret, "type": "payment_intent" });
     });
@@ -333,12 +335,27 @@ pub(crate) fn close(world: &mut World, id: &str, status: &str, when: &str, event
         invoice["next_payment_attempt"] = Value::Null;
         invoice["auto_advance"] = json!(false);
     });
+    if status == "void" {
+        give_balance_back(world, id);
+    }
     if status == "void"
         && let Some(intent) = world.get(id).opt("_intent").map(str::to_owned)
     {
         payment_intents::cancel(world, &intent, Some("void_invoice"));
     }
     world.emit(event, id);
+}
+
+/// A void invoice used no balance.
+fn give_balance_back(world: &mut World, id: &str) {
+    let invoice = world.get(id).clone();
+    let used = invoice.int("ending_balance") - invoice.int("starting_balance");
+    if used != 0 && invoice.at("ending_balance").is_i64() {
+        let customer = invoice.text("customer").to_owned();
+        world.edit(&customer, "customer.updated", |customer| {
+            customer["balance"] = json!(customer.int("balance") - used);
+        });
+    }
 }
 
 /// `POST /v1/invoices/:id/send`
@@ -355,7 +372,7 @@ pub(crate) fn send(world: &mut World, id: &str) -> Answer {
 pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
     let invoice = world.need(Kind::Invoice, id, "id")?;
     let url = format!("/v1/invoices/{id}/lines");
-    crate::world::page(invoice.items("lines").iter(), params, &url, Kind::Invoice)
+    crate::world::page(invoice.items("lines").iter(), |_| true, params, &url, Kind::Invoice)
 }
 
 /// `GET /v1/invoices`

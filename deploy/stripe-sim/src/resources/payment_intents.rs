@@ -238,8 +238,8 @@ fn unexpected(intent: &Value, verb: &str) -> Fail {
 /// `POST /v1/payment_intents/:id/confirm`
 pub(crate) fn confirm_call(world: &mut World, id: &str, params: &Params) -> Answer {
     let intent = world.need(Kind::PaymentIntent, id, "id")?.clone();
-    let may = ["requires_payment_method", "requires_confirmation", "requires_action"];
-    if !may.contains(&intent.text("status")) {
+    if matches!(intent.text("status"), "succeeded" | "canceled" | "processing" | "requires_capture")
+    {
         return Err(unexpected(&intent, "confirm"));
     }
     if let Some(method) = named_method(world, params)? {
@@ -294,6 +294,11 @@ pub(crate) fn cancel_call(world: &mut World, id: &str, params: &Params) -> Answe
     let intent = world.need(Kind::PaymentIntent, id, "id")?.clone();
     if matches!(intent.text("status"), "succeeded" | "canceled" | "processing") {
         return Err(unexpected(&intent, "cancel"));
+    }
+    if intent.opt("_session").is_some() || intent.opt("_invoice").is_some() {
+        let said = "You cannot cancel this PaymentIntent because a Checkout Session or an Invoice made it: expire the \
+                    session, or void the invoice, instead.";
+        return Err(Fail::request(said).code("payment_intent_unexpected_state"));
     }
     cancel(world, id, params.full("cancellation_reason"));
     Ok(world.get(id).clone())

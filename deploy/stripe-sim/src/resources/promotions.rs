@@ -134,31 +134,55 @@ pub(crate) struct Promotion {
     pub(crate) code: Option<String>,
 }
 
+/// What it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Basket<'a> {
+    pub(crate) currency: &'a str,
+    pub(crate) subtotal: i64,
+    pub(crate) customer: Option<&'a str>,
+}
+
 /// Of a `discounts` parameter: at most one.
-pub(crate) fn asked(world: &World, params: &Params) -> Result<Option<Promotion>, Fail> {
+pub(crate) fn asked(
+    world: &World,
+    params: &Params,
+    basket: Basket<'_>,
+) -> Result<Option<Promotion>, Fail> {
     let discounts = params.groups("discounts");
     let Some(discount) = discounts.first() else { return Ok(None) };
     if discounts.len() > 1 {
         return Err(Fail::param("discounts", "stripe-sim takes one discount at a time."));
     }
     match (discount.full("coupon"), discount.full("promotion_code")) {
-        (Some(coupon), _) => coupon_of(world, coupon, "discounts[0][coupon]").map(Some),
+        (Some(coupon), _) => {
+            let found = world.need(Kind::Coupon, coupon, "discounts[0][coupon]")?;
+            check_coupon(world, found, basket)?;
+            Ok(Some(Promotion { coupon: coupon.to_owned(), code: None }))
+        }
         (None, Some(code)) => {
             let code = world.need(Kind::PromotionCode, code, "discounts[0][promotion_code]")?;
-            check_code(world, code)?;
+            check_code(world, code, basket)?;
             Ok(Some(promotion_of(code)))
         }
         (None, None) => Ok(None),
     }
 }
 
-fn coupon_of(world: &World, coupon: &str, param: &str) -> Result<Promotion, Fail> {
-    let found = world.need(Kind::Coupon, coupon, param)?;
-    if is_used_up(world, found) {
-        return Err(Fail::param(param, format!("Coupon {coupon} is expired or used up."))
-            .code("coupon_expired"));
+fn check_coupon(world: &World, coupon: &Value, basket: Basket<'_>) -> Result<(), Fail> {
+    let id = coupon.text("id");
+    if coupon.flag("deleted") || is_used_up(world, coupon) {
+        let said = format!("Coupon {id} is expired or used up.");
+        return Err(Fail::param("coupon", said).code("coupon_expired"));
     }
-    Ok(Promotion { coupon: coupon.to_owned(), code: None })
+    if coupon.opt("currency").is_some_and(|currency| currency != basket.currency) {
+        let said = format!(
+            "Coupon {id} takes off {}: it doesn't apply to {}.",
+            coupon.text("currency"),
+            basket.currency
+        );
+        return Err(Fail::param("coupon", said));
+    }
+    Ok(())
 }
 
 fn promotion_of(code: &Value) -> Promotion {
@@ -175,24 +199,39 @@ fn is_used_up(world: &World, object: &Value) -> bool {
     too_often || ends.is_some_and(|ends| ends <= world.now)
 }
 
-fn check_code(world: &World, code: &Value) -> Result<(), Fail> {
-    let coupon = world.get(code.at("promotion").text("coupon"));
-    if !code.flag("active")
-        || is_used_up(world, code)
-        || is_used_up(world, coupon)
-        || coupon.flag("deleted")
-    {
-        return Err(Fail::param(
-            "promotion_code",
-            "This promotion code is expired or no longer active.",
-        )
-        .code("promotion_code_expired"));
+fn check_code(world: &World, code: &Value, basket: Basket<'_>) -> Result<(), Fail> {
+    let refuse = |said: &str| Fail::param("promotion_code", said);
+    if !code.flag("active") || is_used_up(world, code) {
+        let said = "This promotion code is expired or no longer active.";
+        return Err(refuse(said).code("promotion_code_expired"));
+    }
+    check_coupon(world, world.get(code.at("promotion").text("coupon")), basket)?;
+    if code.opt("customer").is_some_and(|owner| basket.customer != Some(owner)) {
+        return Err(refuse("This promotion code belongs to another customer."));
+    }
+    let rules = code.at("restrictions");
+    let (least, currency) = (rules.int("minimum_amount"), rules.text("minimum_amount_currency"));
+    if least > 0 && (basket.subtotal < least || basket.currency != currency) {
+        let said = format!(
+            "This promotion code asks for an order of {} or more.",
+            money::say(least, currency)
+        );
+        return Err(refuse(&said));
+    }
+    let has_bought = || {
+        let mut charges = world.all(Kind::Charge);
+        basket.customer.is_some_and(|customer| {
+            charges.any(|charge| charge.text("customer") == customer && charge.flag("paid"))
+        })
+    };
+    if rules.flag("first_time_transaction") && has_bought() {
+        return Err(refuse("This promotion code is for a first purchase only."));
     }
     Ok(())
 }
 
 /// What somebody typed.
-pub(crate) fn typed(world: &World, code: &str) -> Result<Promotion, Fail> {
+pub(crate) fn typed(world: &World, code: &str, basket: Basket<'_>) -> Result<Promotion, Fail> {
     let found = world
         .all(Kind::PromotionCode)
         .find(|known| known.text("code").eq_ignore_ascii_case(code.trim()));
@@ -201,7 +240,7 @@ pub(crate) fn typed(world: &World, code: &str) -> Result<Promotion, Fail> {
             Fail::param("promotion_code", "This code is invalid.").code("promotion_code_invalid")
         );
     };
-    check_code(world, found)?;
+    check_code(world, found, basket)?;
     Ok(promotion_of(found))
 }
 

@@ -44,6 +44,7 @@ fn period(subscription: &Value) -> Period {
 }
 
 fn set_period(world: &mut World, id: &str, period: Period) {
+    let is_due_already = world.get(id).int("_due") == period.1;
     world.set(id, |subscription| {
         if let Some(items) = subscription["items"]["data"].as_array_mut() {
             for item in items {
@@ -52,7 +53,10 @@ fn set_period(world: &mut World, id: &str, period: Period) {
             }
         }
     });
-    world.at(period.1, Timer::EndPeriod(id.to_owned()));
+    if !is_due_already {
+        world.set(id, |subscription| subscription["_due"] = json!(period.1));
+        world.at(period.1, Timer::EndPeriod(id.to_owned()));
+    }
 }
 
 /// The period after a time, counted from the day on which the subscription is due.
@@ -71,13 +75,10 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
     let subscription = world.get(id).clone();
     let customer = subscription.text("customer").to_owned();
     let is_trial = subscription.text("status") == "trialing";
-    let waiting = invoices::pending(world, &customer, Some(id));
-    let waiting: Vec<_> = match reason {
-        "subscription_create" => {
-            waiting.into_iter().chain(start::extra_of(&subscription)).collect()
-        }
-        _ => waiting,
-    };
+    let mut waiting = invoices::pending(world, &customer, Some(id));
+    if reason != "subscription_update" {
+        waiting.extend(invoices::pending(world, &customer, None));
+    }
     let mut all = invoices::pending_lines(world, &waiting);
     if reason != "subscription_update" {
         for item in subscription.items("items") {
@@ -178,7 +179,6 @@ fn renew(world: &mut World, id: &str, start: i64, end: i64) {
     world.emit_object("customer.subscription.updated", shown, Some(Value::Object(previous)));
     match paused.as_str() {
         "void" => {
-            invoices::finalize(world, &invoice);
             invoices::close(world, &invoice, "void", "voided_at", "invoice.voided");
         }
         "mark_uncollectible" => {
@@ -196,27 +196,38 @@ fn renew(world: &mut World, id: &str, start: i64, end: i64) {
     }
 }
 
+/// What a subscription's status becomes by how its newest invoice went.
+enum After {
+    Stays,
+    Becomes(&'static str),
+    Ends,
+}
+
+fn after(subscription: &Value, invoice: &Value, paid: Paid) -> After {
+    let is_first = invoice.text("billing_reason") == "subscription_create";
+    match (subscription.text("status"), paid) {
+        ("incomplete" | "past_due" | "unpaid", Paid::Yes) => After::Becomes("active"),
+        // A bank that takes days is trusted meanwhile.
+        ("incomplete", Paid::Later) => After::Becomes("active"),
+        ("paused", Paid::Yes) if subscription.flag("_resuming") => After::Becomes("active"),
+        ("active", Paid::No) => After::Becomes("past_due"),
+        ("active", Paid::Never) if is_first => After::Becomes("past_due"),
+        ("active" | "past_due", Paid::Never) if !is_first => After::Ends,
+        _ => After::Stays,
+    }
+}
+
 /// How an invoice of a subscription went.
 pub(crate) fn invoice_moved(world: &mut World, invoice: &Value, paid: Paid) {
     let id = invoice.at("parent").at("subscription_details").text("subscription").to_owned();
     let subscription = world.get(&id).clone();
     let is_latest = subscription.text("latest_invoice") == invoice.text("id");
     let is_first = invoice.text("billing_reason") == "subscription_create";
-    let status = match (subscription.text("status"), paid) {
-        ("incomplete" | "past_due" | "unpaid", Paid::Yes) | ("incomplete", Paid::Later)
-            if is_latest =>
-        {
-            "active"
-        }
-        ("paused", Paid::Yes) if subscription.flag("_resuming") => "active",
-        ("active", Paid::No) if is_latest => "past_due",
-        ("active" | "past_due", Paid::Never) if is_latest && !is_first => {
-            end_with(world, &id, "payment_failed");
-            return;
-        }
-        (status, _) => status,
-    }
-    .to_owned();
+    let status = match after(&subscription, invoice, paid) {
+        After::Ends if is_latest => return end_with(world, &id, "payment_failed"),
+        After::Becomes(status) if is_latest => status.to_owned(),
+        _ => subscription.text("status").to_owned(),
+    };
     let method = invoice
         .opt("_intent")
         .and_then(|intent| world.get(intent).opt("payment_method"))
@@ -390,6 +401,7 @@ pub(crate) fn items(world: &World, params: &Params) -> Answer {
         world.need(Kind::Subscription, params.need("subscription")?, "subscription")?;
     crate::world::page(
         subscription.items("items").iter(),
+        |_| true,
         params,
         "/v1/subscription_items",
         Kind::Subscription,

@@ -11,6 +11,9 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// How long a secret may outlive its rotation.
+const OVERLAP_SECONDS_MAX: i64 = 7 * 86_400;
+
 /// Endpoints of an account.
 const ENDPOINTS_MAX: usize = 16;
 
@@ -72,11 +75,15 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
 /// A new secret; the one before signs too, until the overlap is over.
 pub(crate) fn rotate(world: &mut World, id: &str, overlap: i64) -> Result<String, Fail> {
     world.need(Kind::WebhookEndpoint, id, "id")?;
-    let (secret, until) = (world.id("whsec_", 32), world.now + overlap.max(0));
+    let (secret, now) = (world.id("whsec_", 32), world.now);
+    let until = now + overlap.clamp(0, OVERLAP_SECONDS_MAX);
     world.set(id, |endpoint| {
         let mut secrets = vec![json!({ "secret": secret })];
-        for older in endpoint.items("_secrets").iter().filter(|older| older.at("until").is_null()) {
-            secrets.push(json!({ "secret": older.text("secret"), "until": until }));
+        for older in endpoint.items("_secrets") {
+            let ends = older.at("until").as_i64().unwrap_or(until);
+            if ends > now {
+                secrets.push(json!({ "secret": older.text("secret"), "until": ends }));
+            }
         }
         endpoint["_secrets"] = Value::Array(secrets);
     });

@@ -3,7 +3,7 @@
 use super::need_open;
 use crate::resources::{
     catalog, payment_intents,
-    promotions::{self, Promotion},
+    promotions::{self, Basket, Promotion},
     setup_intents,
 };
 use crate::{
@@ -69,7 +69,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     payment_intents::check_types(&asked, &currency)?;
     let types =
         if asked.is_empty() { payment_intents::usual_types(&currency) } else { json!(asked) };
-    let promotion = promotions::asked(world, params)?;
+    let subtotal =
+        lines.iter().map(|line| catalog::amount_of(line.at("price"), line.int("quantity"))).sum();
+    let basket = Basket { currency: &currency, subtotal, customer: params.full("customer") };
+    let promotion = promotions::asked(world, params, basket)?;
     if promotion.is_some() && params.has("allow_promotion_codes") {
         return Err(Fail::request(
             "You may only specify one of these parameters: allow_promotion_codes, discounts.",
@@ -79,7 +82,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     let url = format!("{}/c/pay/{id}", world.public_url);
     let data = json!({
         "payment_intent_data": params.value("payment_intent_data"),
-        "subscription_data": params.value("subscription_data"),
+        "subscription_data": subscription_data(params),
     });
     let mut session = json!({
         "id": id, "adaptive_pricing": { "enabled": false },
@@ -117,6 +120,18 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     }
     world.at(expires_at, Timer::ExpireSession(id.clone()));
     Ok(world.get(&id).clone())
+}
+
+/// What a subscription that a session begins is told.
+fn subscription_data(params: &Params) -> Value {
+    let mut told = json!({});
+    if let Some(data) = params.group("subscription_data") {
+        data.echo(
+            &mut told,
+            &["description", "metadata", "trial_end", "trial_period_days", "trial_settings"],
+        );
+    }
+    told
 }
 
 fn branding(params: &Params) -> Value {
@@ -201,7 +216,7 @@ fn ordered(world: &mut World, params: &Params, mode: &str) -> Result<Vec<Value>,
             (None, None) => return Err(Fail::missing(&format!("{param}[price]"))),
         };
         let quantity = match line.int("quantity") {
-            Some(quantity @ 1..=999_999) => quantity,
+            Some(quantity @ 1..=catalog::QUANTITY_MAX) => quantity,
             Some(_) => {
                 return Err(Fail::param(
                     format!("{param}[quantity]"),
@@ -279,7 +294,7 @@ pub(crate) fn lines(world: &World, session: &str) -> Vec<Value> {
 pub(crate) fn list_lines(world: &World, id: &str, params: &Params) -> Answer {
     world.need(Kind::CheckoutSession, id, "id")?;
     let url = format!("/v1/checkout/sessions/{id}/line_items");
-    crate::world::page(lines(world, id).iter(), params, &url, Kind::CheckoutSession)
+    crate::world::page(lines(world, id).iter(), |_| true, params, &url, Kind::CheckoutSession)
 }
 
 fn set_promotion(world: &mut World, id: &str, promotion: Option<Promotion>) {
@@ -331,7 +346,12 @@ pub(crate) fn apply_promotion(world: &mut World, id: &str, code: Option<&str>) -
     if !session.flag("allow_promotion_codes") {
         return Err(Fail::param("promotion_code", "This session takes no promotion codes."));
     }
-    let promotion = code.map(|code| promotions::typed(world, code)).transpose()?;
+    let basket = Basket {
+        currency: session.text("currency"),
+        subtotal: session.int("amount_subtotal"),
+        customer: session.opt("customer"),
+    };
+    let promotion = code.map(|code| promotions::typed(world, code, basket)).transpose()?;
     set_promotion(world, id, promotion);
     Ok(())
 }

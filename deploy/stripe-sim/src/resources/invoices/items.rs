@@ -1,7 +1,7 @@
 //! Invoice items: what waits for the next invoice.
 
 use super::{need, set_lines};
-use crate::resources::lines;
+use crate::resources::{catalog, lines};
 use crate::{
     fail::{Answer, Fail},
     json::Look as _,
@@ -45,14 +45,14 @@ pub(crate) fn take_pending(world: &mut World, items: &[String], invoice: &str) {
 pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
     let customer = params.need("customer")?;
     world.need(Kind::Customer, customer, "customer")?;
-    let quantity = params.int("quantity").unwrap_or(1);
+    let quantity = catalog::quantity(params, "quantity")?;
     let price = match (
         params.group("pricing").and_then(|pricing| pricing.full("price").map(str::to_owned)),
         params.group("price_data"),
     ) {
         (Some(price), _) => world.need(Kind::Price, &price, "pricing[price]")?.clone(),
         (None, Some(data)) => {
-            let price = crate::resources::catalog::inline_price(world, &data)?;
+            let price = catalog::inline_price(world, &data)?;
             world.get(&price).clone()
         }
         (None, None) => {
@@ -60,8 +60,14 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
         }
     };
     let amount = match params.int("amount").or_else(|| params.int("unit_amount")) {
+        Some(amount) if amount.abs() > money::AMOUNT_MAX => {
+            return Err(Fail::param(
+                "amount",
+                format!("An amount is {} at most.", money::AMOUNT_MAX),
+            ));
+        }
         Some(amount) => amount,
-        None if price.opt("id").is_some() => crate::resources::catalog::amount_of(&price, quantity),
+        None if price.opt("id").is_some() => catalog::amount_of(&price, quantity),
         None => return Err(Fail::missing("amount")),
     };
     let description = params.full("description").unwrap_or("Invoice item").to_owned();

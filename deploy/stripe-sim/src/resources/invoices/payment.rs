@@ -39,7 +39,7 @@ pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
         world.set(id, |invoice| {
             invoice["amount_paid_off_stripe"] = invoice.at("amount_due").clone()
         });
-        mark_paid_out_of_band(world, id);
+        close_paid(world, id, By::Somebody);
         return Ok(world.get(id).clone());
     }
     if world.get(id).text("status") == "paid" {
@@ -50,8 +50,20 @@ pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
     } else {
         How::off_session()
     };
-    charge(world, id, method.as_deref(), how)?;
+    by_hand(world, id, |world| charge(world, id, method.as_deref(), how))?;
     Ok(world.get(id).clone())
+}
+
+/// Somebody tries, and not the calendar.
+fn by_hand(
+    world: &mut World,
+    id: &str,
+    attempt: impl FnOnce(&mut World) -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    world.set(id, |invoice| invoice["_by_hand"] = json!(true));
+    let done = attempt(world);
+    world.set(id, |invoice| invoice["_by_hand"] = json!(false));
+    done
 }
 
 /// What an invoice is paid with, unless told.
@@ -115,11 +127,18 @@ pub(crate) fn intent_moved(world: &mut World, id: &str, intent: &Value) {
 
 pub(super) fn mark_paid(world: &mut World, id: &str) {
     world.set(id, |invoice| invoice["amount_paid"] = invoice.at("amount_due").clone());
-    mark_paid_out_of_band(world, id);
+    close_paid(world, id, By::Stripe);
 }
 
-fn mark_paid_out_of_band(world: &mut World, id: &str) {
-    let (now, is_out_of_band) = (world.now, world.get(id).int("amount_paid_off_stripe") > 0);
+/// Who took the money.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Stripe,
+    Somebody,
+}
+
+fn close_paid(world: &mut World, id: &str, by: By) {
+    let (now, is_ours) = (world.now, by == By::Stripe);
     world.set(id, |invoice| {
         let attempts = invoice.int("attempt_count") + i64::from(invoice.int("amount_paid") > 0);
         invoice["status"] = json!("paid");
@@ -130,22 +149,22 @@ fn mark_paid_out_of_band(world: &mut World, id: &str) {
         invoice["next_payment_attempt"] = Value::Null;
         invoice["status_transitions"]["paid_at"] = json!(now);
     });
-    for payment in world.ids_where(Kind::InvoicePayment, "invoice", id) {
+    if let Some(payment) = world.get(id).opt("_payment").map(str::to_owned) {
         world.set(&payment, |payment| {
             let (status, at) =
-                if is_out_of_band { ("canceled", "canceled_at") } else { ("paid", "paid_at") };
+                if is_ours { ("paid", "paid_at") } else { ("canceled", "canceled_at") };
             payment["status"] = json!(status);
             payment["status_transitions"][at] = json!(now);
-            if !is_out_of_band {
+            if is_ours {
                 payment["amount_paid"] = payment.at("amount_requested").clone();
             }
         });
-        if !is_out_of_band {
+        if is_ours {
             world.emit("invoice_payment.paid", &payment);
         }
     }
     world.emit("invoice.paid", id);
-    if !is_out_of_band {
+    if is_ours {
         world.emit("invoice.payment_succeeded", id);
     }
     let invoice = world.get(id).clone();
@@ -155,13 +174,21 @@ fn mark_paid_out_of_band(world: &mut World, id: &str) {
 /// A payment failed: it is tried again some days later, as long as there is hope.
 fn failed(world: &mut World, id: &str) {
     let invoice = world.get(id).clone();
+    // Who tries by hand after that neither uses up a try nor moves the next one.
+    if invoice.flag("_by_hand") && invoice.int("attempt_count") > 0 {
+        return world.emit("invoice.payment_failed", id);
+    }
     let attempts = invoice.int("attempt_count") + 1;
-    let is_first = invoice.text("billing_reason") == "subscription_create"
-        || invoice.text("billing_reason") == "manual";
-    let days = usize::try_from(attempts - 1)
-        .ok()
-        .and_then(|done| RETRY_DAYS.get(done))
-        .filter(|_| !is_first);
+    let subscription =
+        world.get(invoice.at("parent").at("subscription_details").text("subscription"));
+    let was_trusted = subscription.text("status") == "active";
+    let is_tried_again = match invoice.text("billing_reason") {
+        "manual" => false,
+        "subscription_create" => was_trusted,
+        _ => true,
+    };
+    let days = usize::try_from(attempts - 1).ok().and_then(|done| RETRY_DAYS.get(done));
+    let days = days.filter(|_| is_tried_again);
     let next = days.map(|days| world.now + days * 86_400);
     world.set(id, |invoice| {
         invoice["attempt_count"] = json!(attempts);
@@ -205,10 +232,15 @@ pub(crate) fn advance(world: &mut World, id: &str) -> bool {
     true
 }
 
-/// The payments of an invoice.
+/// The payments of an invoice: one, unless nothing is due.
 pub(crate) fn payments(world: &World, id: &str) -> Vec<Value> {
-    let all = world.all(Kind::InvoicePayment);
-    all.filter(|payment| payment.text("invoice") == id && !id.is_empty()).cloned().collect()
+    world
+        .get(id)
+        .opt("_payment")
+        .and_then(|payment| world.find(payment))
+        .cloned()
+        .into_iter()
+        .collect()
 }
 
 /// The invoice that an intent pays.
@@ -236,7 +268,7 @@ pub(crate) fn list_payments(world: &World, params: &Params) -> Answer {
 pub(crate) fn pay_hosted(world: &mut World, id: &str, method: Method) -> Result<Next, Fail> {
     let invoice = need(world, id, &["open", "uncollectible"], "paid")?;
     let made = payment_methods::make(world, &method)?;
-    charge(world, id, Some(&made), How::on_session())?;
+    by_hand(world, id, |world| charge(world, id, Some(&made), How::on_session()))?;
     let intent = invoice.text("_intent");
     if world.get(intent).text("status") == "requires_action" {
         return Ok(Next::Challenge(intent.to_owned()));

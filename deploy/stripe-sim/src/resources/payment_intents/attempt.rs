@@ -1,6 +1,6 @@
 //! One attempt to be paid: the bank is asked, and the intent says how it went.
 
-use super::tell;
+use super::{tell, unexpected};
 use crate::resources::{
     cards::{self, Asked, Decline, Purpose, Session, Verdict},
     challenge,
@@ -48,6 +48,10 @@ impl How {
 /// The bank says no: the intent shows it too, and waits for another method.
 pub(crate) fn confirm(world: &mut World, id: &str, how: How) -> Result<(), Fail> {
     let intent = world.get(id).clone();
+    let may = ["requires_payment_method", "requires_confirmation", "requires_action"];
+    if !may.contains(&intent.text("status")) {
+        return Err(unexpected(&intent, "confirm"));
+    }
     let Some(method) = intent.opt("payment_method").map(str::to_owned) else {
         let said = "You cannot confirm this PaymentIntent because it's missing a payment method. You can either \
                     update the PaymentIntent with a payment method and then confirm it again, or confirm it \

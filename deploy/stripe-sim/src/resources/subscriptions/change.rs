@@ -8,7 +8,7 @@ use crate::{
     json::Look as _,
     kind::Kind,
     params::Params,
-    resources::{invoices, lines, payment_intents::How},
+    resources::{catalog, invoices, lines, payment_intents::How},
     timers::Timer,
     world::World,
 };
@@ -59,6 +59,7 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     if let Some(method) = params.full("default_payment_method") {
         world.need(Kind::PaymentMethod, method, "default_payment_method")?;
     }
+    start::refuse_pending(params)?;
     let invoiced_now = apply(world, id, params)?;
     settings(world, id, params);
     let previous = crate::json::difference(&before, world.get(id));
@@ -106,7 +107,7 @@ fn invoice_now(
         for item in subscription.items("items") {
             let (price, quantity) = (item.at("price"), item.int("quantity"));
             let name = world.get(price.text("product")).text("name").to_owned();
-            let amount = super::super::catalog::amount_of(price, quantity);
+            let amount = catalog::amount_of(price, quantity);
             let pending = lines::add_pending(
                 world,
                 &lines::Pending {
@@ -129,7 +130,7 @@ fn invoice_now(
     }
     let done = invoices::charge(world, &invoice, None, How::on_session());
     match params.full("payment_behavior") {
-        Some("error_if_incomplete") => done,
+        Some("error_if_incomplete") => done.map_err(|fail| Fail { happened: false, ..fail }),
         // How it went, the subscription says.
         _ => Ok(()),
     }
@@ -194,7 +195,8 @@ fn set_cancel(subscription: &mut Value, at: Option<i64>, now: i64) {
 /// Changes items; the difference waits for the next invoice.
 pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<InvoicedNow, Fail> {
     let asked = params.groups("items");
-    if asked.is_empty() {
+    let is_anchored_now = params.full("billing_cycle_anchor") == Some("now");
+    if asked.is_empty() && !is_anchored_now {
         return Ok(InvoicedNow::No);
     }
     let before = world.get(id).clone();
@@ -222,7 +224,9 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
             "All prices on a subscription must have the same `recurring.interval` and `recurring.interval_count`.",
         ));
     }
-    let is_new_interval = interval(&items) != interval(before.items("items"));
+    let is_running = before.text("status") != "trialing";
+    let resets =
+        is_running && (is_anchored_now || interval(&items) != interval(before.items("items")));
     if prorates {
         for item in before
             .items("items")
@@ -233,14 +237,12 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
             let new = items.iter().find(|new| new.text("id") == item.text("id"));
             let side = |item: &Value| (item.at("price").clone(), item.int("quantity"));
             let (old, new) = (old.map(side), new.map(side));
-            if old == new {
+            if old == new && !resets {
                 continue;
             }
             // A new period is paid in full, so that only the old one's rest is worth something.
-            let new_side = new
-                .as_ref()
-                .filter(|_| !is_new_interval)
-                .map(|(price, quantity)| (price, *quantity));
+            let new_side =
+                new.as_ref().filter(|_| !resets).map(|(price, quantity)| (price, *quantity));
             let old_side = old.as_ref().map(|(price, quantity)| (price, *quantity));
             lines::prorate(world, &before, item.text("id"), old_side, new_side, old_period);
         }
@@ -250,8 +252,7 @@ pub(super) fn apply(world: &mut World, id: &str, params: &Params) -> Result<Invo
         subscription["items"]["total_count"] = json!(items.len());
         subscription["items"]["data"] = Value::Array(items);
     });
-    let resets = is_new_interval || params.full("billing_cycle_anchor") == Some("now");
-    if resets && before.text("status") != "trialing" {
+    if resets {
         world.set(id, |subscription| subscription["billing_cycle_anchor"] = json!(now));
         let next = next_period(world.get(id), now);
         set_period(world, id, next);
@@ -284,7 +285,7 @@ fn change_item(
             world,
             id,
             &price,
-            change.int("quantity").unwrap_or(1),
+            catalog::quantity(change, &format!("{param}[quantity]"))?,
             &metadata.unwrap_or_else(|| json!({})),
         );
         items.push(made);
@@ -299,11 +300,11 @@ fn change_item(
     }
     let Some(item) = items.get_mut(at) else { return Ok(()) };
     if let Some(price) = price {
-        item["plan"] = super::super::catalog::plan(&price);
+        item["plan"] = catalog::plan(&price);
         item["price"] = price;
     }
-    if let Some(quantity) = change.int("quantity") {
-        item["quantity"] = json!(quantity);
+    if change.has("quantity") {
+        item["quantity"] = json!(catalog::quantity(change, &format!("{param}[quantity]"))?);
     }
     if let Some(metadata) = metadata {
         crate::json::merge(&mut item["metadata"], metadata);

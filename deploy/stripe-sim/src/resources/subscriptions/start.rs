@@ -11,13 +11,16 @@ use crate::{
     resources::{
         catalog, invoices, lines,
         payment_intents::How,
-        promotions::{self, Promotion},
+        promotions::{self, Basket, Promotion},
     },
     skeleton,
     timers::Timer,
     world::World,
 };
 use serde_json::{Value, json};
+
+/// The longest trial.
+const TRIAL_DAYS_MAX: i64 = 730;
 
 /// Items of a subscription.
 const ITEMS_MAX: usize = 20;
@@ -31,7 +34,6 @@ struct Beginning {
     trial_end: Option<i64>,
     promotion: Option<Promotion>,
     more: Value,
-    extra_lines: Vec<Value>,
 }
 
 /// What is done about the first invoice.
@@ -51,7 +53,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
     world.need(Kind::Customer, &customer, "customer")?;
     let items = asked_items(world, params)?;
     let trial_end = trial_end(world, params)?;
-    let promotion = promotions::asked(world, params)?;
+    let promotion = asked_promotion(world, params, &items, Some(&customer))?;
     let method = params.full("default_payment_method").map(str::to_owned);
     if let Some(method) = &method {
         let owner =
@@ -61,6 +63,7 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
             return Err(Fail::param("default_payment_method", said).code("resource_missing"));
         }
     }
+    refuse_pending(params)?;
     let first = match params.full("payment_behavior") {
         Some("default_incomplete") => First::Leave,
         Some("error_if_incomplete") => First::Insist,
@@ -99,15 +102,34 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
         more["_saves_method"] = json!(saves == "on_subscription");
     }
     params.echo_metadata(&mut more);
-    let id = begin(
-        world,
-        Beginning { customer, items, trial_end, promotion, more, extra_lines: Vec::new() },
-    );
+    let id = begin(world, Beginning { customer, items, trial_end, promotion, more });
     if let Some(at) = params.int("cancel_at") {
         world.at(at, Timer::CancelSubscription(id.clone()));
     }
     first_invoice(world, &id, first)?;
     Ok(world.get(&id).clone())
+}
+
+/// A change that waits for its payment is more than there is here.
+pub(super) fn refuse_pending(params: &Params) -> Result<(), Fail> {
+    match params.full("payment_behavior") {
+        Some("pending_if_incomplete") => Err(Fail::param(
+            "payment_behavior",
+            "stripe-sim has no pending updates: use allow_incomplete, error_if_incomplete or default_incomplete.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn asked_promotion(
+    world: &World,
+    params: &Params,
+    items: &[(Value, i64, Value)],
+    customer: Option<&str>,
+) -> Result<Option<Promotion>, Fail> {
+    let currency = items.first().map_or("", |(price, ..)| price.text("currency"));
+    let basket = Basket { currency, subtotal: costs(world, items, None), customer };
+    promotions::asked(world, params, basket)
 }
 
 /// What a period comes to.
@@ -122,13 +144,18 @@ fn costs(world: &World, items: &[(Value, i64, Value)], promotion: Option<&Promot
 }
 
 fn trial_end(world: &World, params: &Params) -> Result<Option<i64>, Fail> {
-    let days = params.int("trial_period_days").filter(|days| *days > 0);
-    match (params.int("trial_end"), days) {
-        (Some(at), _) if at <= world.now => {
-            Err(Fail::param("trial_end", "The trial_end must be in the future."))
-        }
-        (Some(at), _) => Ok(Some(at)),
-        (None, days) => Ok(days.map(|days| world.now + days * 86_400)),
+    let days = params.int("trial_period_days").filter(|days| *days != 0);
+    if days.is_some_and(|days| !(0..=TRIAL_DAYS_MAX).contains(&days)) {
+        let said = format!("A trial lasts {TRIAL_DAYS_MAX} days at most.");
+        return Err(Fail::param("trial_period_days", said));
+    }
+    match params.int("trial_end") {
+        Some(at) if at <= world.now || at > world.now + 5 * 366 * 86_400 => Err(Fail::param(
+            "trial_end",
+            "The trial_end must be in the future, and within five years.",
+        )),
+        Some(at) => Ok(Some(at)),
+        None => Ok(days.map(|days| world.now + days * 86_400)),
     }
 }
 
@@ -180,7 +207,7 @@ fn asked_items(world: &mut World, params: &Params) -> Result<Vec<(Value, i64, Va
             ));
         }
         let metadata = item.value("metadata").cloned().unwrap_or_else(|| json!({}));
-        items.push((price, item.int("quantity").unwrap_or(1), metadata));
+        items.push((price, catalog::quantity(item, &format!("{param}[quantity]"))?, metadata));
     }
     Ok(items)
 }
@@ -205,7 +232,7 @@ pub(super) fn item(
 }
 
 fn begin(world: &mut World, beginning: Beginning) -> String {
-    let Beginning { customer, items, trial_end, promotion, more, extra_lines } = beginning;
+    let Beginning { customer, items, trial_end, promotion, more } = beginning;
     let (id, now) = (world.id_of(Kind::Subscription), world.now);
     let currency =
         items.first().map(|(price, ..)| price.text("currency").to_owned()).unwrap_or_default();
@@ -226,7 +253,6 @@ fn begin(world: &mut World, beginning: Beginning) -> String {
         "metadata": {}, "payment_settings": { "payment_method_options": null, "payment_method_types": null, "save_default_payment_method": "off" },
         "start_date": now, "status": if trial_end.is_some() { "trialing" } else { "incomplete" },
         "trial_end": trial_end, "trial_start": trial_end.map(|_| now), "trial_settings": end_behavior,
-        "_extra_lines": extra_lines,
     });
     crate::json::merge(&mut subscription, more);
     let is_sent = subscription.text("collection_method") == "send_invoice";
@@ -275,11 +301,8 @@ fn first_invoice(world: &mut World, id: &str, first: First) -> Result<(), Fail> 
         }
         First::Insist => {
             let done = invoices::charge(world, &invoice, None, How::off_session());
-            if done.is_err() {
-                invoices::close(world, &invoice, "void", "voided_at", "invoice.voided");
-                world.delete(Kind::Subscription, id, None);
-            }
-            done
+            // Then none of it was.
+            done.map_err(|fail| Fail { happened: false, ..fail })
         }
     }
 }
@@ -330,17 +353,9 @@ pub(crate) fn begin_from_session(
         "metadata": if metadata.is_object() { metadata } else { json!({}) },
         "payment_settings": { "payment_method_options": null, "payment_method_types": null, "save_default_payment_method": "off" },
     });
-    let extra = invoices::pending(world, customer, None).into_iter().map(Value::from).collect();
     let id = begin(
         world,
-        Beginning {
-            customer: customer.to_owned(),
-            items,
-            trial_end,
-            promotion,
-            more,
-            extra_lines: extra,
-        },
+        Beginning { customer: customer.to_owned(), items, trial_end, promotion, more },
     );
     let session = session.text("id").to_owned();
     world.set(&session, |session| session["_subscription"] = json!(id));
@@ -375,56 +390,39 @@ fn pay_first(world: &mut World, session: &str, id: &str, method: &str) -> Result
 
 /// `POST /v1/invoices/create_preview`: what a subscription's next invoice, or a change, would come to.
 pub(crate) fn preview(world: &mut World, params: &Params) -> Answer {
-    // Everything is done on a copy, and forgotten.
-    let mut copy = world.clone();
+    // Everything is done, and undone.
     let details = params.group("subscription_details").unwrap_or_default();
     let invoice = match params.full("subscription") {
         Some(id) => {
-            copy.need(Kind::Subscription, id, "subscription")?;
-            super::change::apply(&mut copy, id, &details)?;
-            let subscription = copy.get(id).clone();
+            world.need(Kind::Subscription, id, "subscription")?;
+            super::change::apply(world, id, &details)?;
+            let subscription = world.get(id).clone();
             let now_due = details.full("proration_behavior") == Some("always_invoice");
             let next = next_period(&subscription, period(&subscription).1);
             let reason = if now_due { "subscription_update" } else { "subscription_cycle" };
-            bill(
-                &mut copy,
-                id,
-                reason,
-                if now_due { period(&subscription) } else { next },
-                json!({}),
-            )
+            bill(world, id, reason, if now_due { period(&subscription) } else { next }, json!({}))
         }
         None => {
-            let items = asked_items(&mut copy, &details)?;
+            let items = asked_items(world, &details)?;
             let customer = match params.full("customer") {
                 Some(customer) => {
-                    copy.need(Kind::Customer, customer, "customer")?.text("id").to_owned()
+                    world.need(Kind::Customer, customer, "customer")?.text("id").to_owned()
                 }
-                None => super::super::customers::make(&mut copy, json!({})),
+                None => super::super::customers::make(world, json!({})),
             };
+            let promotion = asked_promotion(world, params, &items, Some(&customer))?;
             let id = begin(
-                &mut copy,
-                Beginning {
-                    customer,
-                    items,
-                    trial_end: None,
-                    promotion: promotions::asked(world, params)?,
-                    more: json!({}),
-                    extra_lines: Vec::new(),
-                },
+                world,
+                Beginning { customer, items, trial_end: None, promotion, more: json!({}) },
             );
-            let subscription = copy.get(&id).clone();
-            bill(&mut copy, &id, "subscription_create", period(&subscription), json!({}))
+            let subscription = world.get(&id).clone();
+            bill(world, &id, "subscription_create", period(&subscription), json!({}))
         }
     };
-    let mut shown = crate::render::as_kept(&copy, &invoice);
+    let mut shown = crate::render::as_kept(world, &invoice);
+    world.roll_back();
     let id = world.id("upcoming_in_1", 23);
     shown["id"] = json!(id);
     shown["billing_reason"] = json!("upcoming");
     Ok(shown)
-}
-
-/// One-time items of a session go on the first invoice, whose subscription they aren't part of.
-pub(super) fn extra_of(subscription: &Value) -> Vec<String> {
-    subscription.items("_extra_lines").iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
