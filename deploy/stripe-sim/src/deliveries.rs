@@ -18,6 +18,9 @@ const RETRY_SECONDS: [i64; 8] = [5, 60, 600, 3_600, 21_600, 43_200, 86_400, 86_4
 /// How far back a stale signature lies.
 const STALE_SECONDS: i64 = 600;
 
+/// The most that shuffling holds a delivery back, so that others overtake it.
+const SHUFFLE_SECONDS: i64 = 2;
+
 /// How a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -217,6 +220,9 @@ pub(crate) fn send(world: &mut World, event: &str, endpoint: &str) {
         let mut due = world.now;
         if is_rough && dice.f64() < weather.delay {
             due += dice.i64(weather.delay_seconds.0..=weather.delay_seconds.1);
+        }
+        if is_rough && weather.shuffle {
+            due += dice.i64(0..=SHUFFLE_SECONDS);
         }
         let is_dropped = is_rough && dice.f64() < weather.drop;
         world.outbox.next += 1;

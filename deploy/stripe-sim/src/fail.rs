@@ -106,8 +106,7 @@ impl Fail {
         let mut error = json!({ "type": kind, "message": self.message });
         if let Some(code) = self.code {
             error["code"] = json!(code);
-            error["doc_url"] =
-                json!(format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")));
+            error["doc_url"] = json!(doc_url(code));
         }
         if let Some(decline_code) = self.decline_code {
             error["decline_code"] = json!(decline_code);
@@ -120,6 +119,11 @@ impl Fail {
         }
         error
     }
+}
+
+/// Where Stripe explains a code.
+pub(crate) fn doc_url(code: &str) -> String {
+    format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"))
 }
 
 /// What an endpoint answers: an object as it is kept.

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The largest number that a parameter may be: far beyond any amount or time, far from where sums end.
-const INTEGER_MAX: i64 = 1_000_000_000_000;
+const INTEGER_MAX: u64 = 1_000_000_000_000;
 
 /// Levels of brackets; Stripe's deepest takes seven.
 const DEPTH_MAX: usize = 12;
@@ -273,7 +273,7 @@ fn check_text(value: Value, kind: &str, path: &str) -> Result<Value, Fail> {
     };
     match kind {
         "int" => match text.parse::<i64>() {
-            Ok(number) if number.abs() <= INTEGER_MAX => Ok(Value::from(number)),
+            Ok(number) if number.unsigned_abs() <= INTEGER_MAX => Ok(Value::from(number)),
             _ => {
                 let said = format!("Invalid integer: {text}");
                 Err(Fail::param(path, said).code("parameter_invalid_integer"))

@@ -4,7 +4,13 @@ use super::{
     payment_intents::{self, How},
     setup_intents,
 };
-use crate::{fail::Fail, json::Look as _, kind::Kind, render::as_kept, world::World};
+use crate::{
+    fail::{Fail, doc_url},
+    json::Look as _,
+    kind::Kind,
+    render::as_kept,
+    world::World,
+};
 use serde_json::{Value, json};
 
 /// Asks the holder about an intent: on the bank's page, from where the browser comes back.
@@ -57,7 +63,7 @@ fn fail(world: &mut World, id: &str, intent: &Value) {
         "setup_intent_authentication_failure"
     };
     let error = json!({
-        "code": code, "doc_url": format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")),
+        "code": code, "doc_url": doc_url(code),
         "message": "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
         "payment_method": as_kept(world, intent.text("payment_method")), "type": "invalid_request_error",
     });

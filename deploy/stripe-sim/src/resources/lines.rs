@@ -7,18 +7,29 @@ use serde_json::{Value, json};
 /// From and to, Unix seconds.
 pub(crate) type Period = (i64, i64);
 
+/// What a period costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Costs {
+    ItsPrice,
+    /// It is a trial.
+    Nothing,
+}
+
 /// The line of a subscription's item for a period.
 pub(crate) fn of_item(
     world: &mut World,
     subscription: &str,
     item: &Value,
     period: Period,
-    is_trial: bool,
+    costs: Costs,
 ) -> Value {
     let (price, quantity) = (item.at("price"), item.int("quantity"));
     let name = world.get(price.text("product")).text("name").to_owned();
-    let amount = if is_trial { 0 } else { catalog::amount_of(price, quantity) };
-    let description = if is_trial {
+    let amount = match costs {
+        Costs::Nothing => 0,
+        Costs::ItsPrice => catalog::amount_of(price, quantity),
+    };
+    let description = if costs == Costs::Nothing {
         format!("Trial period for {name}")
     } else {
         let each = money::say(price.int("unit_amount"), price.text("currency"));

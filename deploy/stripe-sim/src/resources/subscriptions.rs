@@ -74,7 +74,10 @@ fn next_period(subscription: &Value, start: i64) -> Period {
 fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) -> String {
     let subscription = world.get(id).clone();
     let customer = subscription.text("customer").to_owned();
-    let is_trial = subscription.text("status") == "trialing";
+    let costs = match subscription.text("status") {
+        "trialing" => lines::Costs::Nothing,
+        _ => lines::Costs::ItsPrice,
+    };
     let mut waiting = invoices::pending(world, &customer, Some(id));
     if reason != "subscription_update" {
         waiting.extend(invoices::pending(world, &customer, None));
@@ -82,7 +85,7 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
     let mut all = invoices::pending_lines(world, &waiting);
     if reason != "subscription_update" {
         for item in subscription.items("items") {
-            all.push(lines::of_item(world, id, item, period, is_trial));
+            all.push(lines::of_item(world, id, item, period, costs));
         }
     }
     let discounts = invoices::discounts_of(world, id);

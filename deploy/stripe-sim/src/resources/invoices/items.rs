@@ -60,7 +60,7 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
         }
     };
     let amount = match params.int("amount").or_else(|| params.int("unit_amount")) {
-        Some(amount) if amount.abs() > money::AMOUNT_MAX => {
+        Some(amount) if !(-money::AMOUNT_MAX..=money::AMOUNT_MAX).contains(&amount) => {
             return Err(Fail::param(
                 "amount",
                 format!("An amount is {} at most.", money::AMOUNT_MAX),

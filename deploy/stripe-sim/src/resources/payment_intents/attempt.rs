@@ -8,7 +8,12 @@ use crate::resources::{
     payment_methods::{self, attach_to},
 };
 use crate::{
-    fail::Fail, json::Look as _, kind::Kind, render::as_kept, timers::Timer, world::World,
+    fail::{Fail, doc_url},
+    json::Look as _,
+    kind::Kind,
+    render::as_kept,
+    timers::Timer,
+    world::World,
 };
 use serde_json::{Value, json};
 
@@ -170,7 +175,7 @@ fn decline(world: &mut World, id: &str, method: &str, why: Decline) -> Fail {
     let charge = charges::make(world, id, method, Outcome::Declined(why));
     let error = json!({
         "advice_code": why.advice, "charge": charge, "code": why.code, "decline_code": why.decline_code,
-        "doc_url": format!("https://stripe.com/docs/error-codes/{}", why.code.replace('_', "-")),
+        "doc_url": doc_url(why.code),
         "message": why.message, "payment_method": as_kept(world, method), "type": "card_error",
     });
     world.set(id, |intent| {
