@@ -74,6 +74,11 @@ impl Kind {
         self.facts().1
     }
 
+    /// Does it say when it was made?
+    pub(crate) const fn is_dated(self) -> bool {
+        !matches!(self, Kind::Discount | Kind::InvoiceItem | Kind::Mandate)
+    }
+
     /// What errors call it.
     pub(crate) const fn noun(self) -> &'static str {
         self.facts().2

@@ -142,6 +142,11 @@ impl World {
         }
     }
 
+    /// Is this id somebody's? One that was deleted may be used again.
+    pub(crate) fn is_taken(&self, id: &str) -> bool {
+        self.find(id).is_some_and(|found| !found.flag("deleted"))
+    }
+
     /// How many there are of a kind.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.order.get(&kind).map_or(0, VecDeque::len)
@@ -175,11 +180,7 @@ impl World {
         if object.opt("id").is_none() {
             object["id"] = json!(self.id_of(kind));
         }
-        if object.at("created").is_null()
-            && kind != Kind::Discount
-            && kind != Kind::Mandate
-            && kind != Kind::InvoiceItem
-        {
+        if object.at("created").is_null() && kind.is_dated() {
             object["created"] = json!(self.now);
         }
         let id = object.text("id").to_owned();

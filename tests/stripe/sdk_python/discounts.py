@@ -126,3 +126,12 @@ def a_subscription_for_nothing_is_paid_at_once():
     )
     holds(subscription, status="active")
     holds(latest_invoice(subscription), status="paid", total=0, amount_due=0, amount_paid=0)
+
+
+def a_coupon_that_was_deleted_may_be_made_again():
+    v1.coupons.create({"id": "SPRING", "percent_off": 20})
+    with raises(InvalidRequestError, 400, "resource_already_exists"):
+        v1.coupons.create({"id": "SPRING", "percent_off": 30})
+    v1.coupons.delete("SPRING")
+    equal(v1.coupons.create({"id": "SPRING", "percent_off": 30}).percent_off, 30)
+    equal([coupon.id for coupon in v1.coupons.list().data], ["SPRING"])

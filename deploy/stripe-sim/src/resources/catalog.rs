@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// `POST /v1/products`
 pub(crate) fn create_product(world: &mut World, params: &Params) -> Answer {
     params.need("name")?;
-    if let Some(id) = params.full("id").filter(|id| world.find(id).is_some()) {
+    if let Some(id) = params.full("id").filter(|id| world.is_taken(id)) {
         return Err(Fail::param("id", format!("Product already exists: {id}"))
             .code("resource_already_exists"));
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// `POST /v1/coupons`
 pub(crate) fn create_coupon(world: &mut World, params: &Params) -> Answer {
-    if let Some(id) = params.full("id").filter(|id| world.find(id).is_some()) {
+    if let Some(id) = params.full("id").filter(|id| world.is_taken(id)) {
         return Err(Fail::param("id", "Coupon already exists.")
             .code("resource_already_exists")
             .with("coupon", &json!(id)));
