@@ -113,8 +113,8 @@ impl Shared {
         if let Err(full) = kept.world.pass_until(now) {
             tracing::warn!("{}", full.message);
         }
-        // What an earlier call left behind when it ended in the middle is no part of this one.
-        kept.world.journal = None;
+        // What a call did that ended in the middle, is undone.
+        kept.world.roll_back();
         act(&mut kept)
     }
 }
@@ -165,14 +165,16 @@ pub async fn start(settings: Settings) -> io::Result<Running> {
 }
 
 fn read(file: &Path, public_url: &str) -> io::Result<Kept> {
-    let text = std::fs::read(file)?;
-    let mut kept: Kept = serde_json::from_slice(&text).map_err(|error| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} is not a snapshot: {error}", file.display()),
-        )
-    })?;
-    public_url.clone_into(&mut kept.world.public_url);
+    let text = std::fs::read_to_string(file)?;
+    let parse = |text: &str| -> io::Result<Kept> {
+        serde_json::from_str(text).map_err(|error| {
+            let said = format!("{} is not a snapshot: {error}", file.display());
+            io::Error::new(io::ErrorKind::InvalidData, said)
+        })
+    };
+    // Pages may be elsewhere now: what points to them points there.
+    let old_url = parse(&text)?.world.public_url;
+    let mut kept = parse(&text.replace(&old_url, public_url))?;
     kept.world.outbox.revive();
     kept.world.keys.revive();
     Ok(kept)
@@ -264,7 +266,15 @@ async fn tick(shared: Shared, stop: CancellationToken) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => shared.with(|_| ()),
+            // Should a timer break something, the next ones still ring.
+            _ = ticks.tick() => {
+                let shared = shared.clone();
+                let mut pass = JoinSet::new();
+                pass.spawn(async move { shared.with(|_| ()) });
+                if let Some(Err(error)) = pass.join_next().await {
+                    tracing::error!(%error, "a timer ended in the middle");
+                }
+            }
             () = stop.cancelled() => return,
         }
     }
@@ -327,6 +337,7 @@ async fn call(State(shared): State<Shared>, request: Request) -> Response {
 /// Does a call, with the latency that was asked for. A caller who hangs up changes nothing: it is done.
 async fn serve(shared: &Shared, call: Call) -> Option<Reaction> {
     let owned = shared.clone();
+    let key = call.idempotency_key.clone();
     let done = shared.calls.spawn(async move {
         let begun = match owned.with(|world| api::begin(world, call)) {
             Beginning::Begun(begun) => *begun,
@@ -344,7 +355,8 @@ async fn serve(shared: &Shared, call: Call) -> Option<Reaction> {
         owned.with(|world| api::finish(world, begun))
     });
     done.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a call ended in the middle");
+        tracing::error!(%error, "a call ended in the middle: it is undone");
+        shared.with(|world| key.inspect(|key| world.keys.end(key, None)));
         None
     })
 }

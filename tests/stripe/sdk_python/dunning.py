@@ -139,3 +139,95 @@ def a_cursor_need_not_be_wanted():
     v1.products.create({"name": "Tokens"})
     newer = v1.events.list({"ending_before": last.id, "types": ["product.created"]}).data
     equal([event.type for event in newer], ["product.created"])
+
+
+def a_renewal_whose_card_is_gone_is_owed_and_asked_for():
+    customer = a_customer()
+    card = v1.payment_methods.attach(a_card().id, {"customer": customer.id})
+    subscription = _subscribe(customer, a_price(interval="month"), default_payment_method=card.id)
+    v1.payment_methods.detach(card.id)
+    equal(v1.subscriptions.retrieve(subscription.id).default_payment_method, None)
+    with events() as seen:
+        advance(32 * DAY)
+    seen.include("invoice.payment_failed")
+    holds(v1.subscriptions.retrieve(subscription.id), status="past_due")
+    holds(latest_invoice(subscription), status="open", attempt_count=1)
+
+
+def nobody_pays_with_what_is_somebody_elses():
+    owner, other = a_customer("4242424242424242"), a_customer("4242424242424242")
+    card = v1.customers.payment_methods.list(owner.id).data[0]
+    subscription = _subscribe(other, a_price(interval="month"))
+    with raises(InvalidRequestError, 400):
+        v1.subscriptions.update(subscription.id, {"default_payment_method": card.id})
+    v1.invoice_items.create({"customer": other.id, "amount": 500, "currency": "usd"})
+    invoice = v1.invoices.create({"customer": other.id, "pending_invoice_items_behavior": "include"})
+    with raises(InvalidRequestError, 400):
+        v1.invoices.pay(invoice.id, {"payment_method": card.id})
+
+
+def what_ended_is_not_asked_for_again():
+    customer = a_customer("4242424242424242")
+    subscription = _subscribe(customer, a_price(interval="day"))
+    use_card(customer, FAILS_LATER)
+    advance(2 * DAY + 3 * HOUR)
+    v1.subscriptions.cancel(subscription.id)
+    use_card(customer, "4242424242424242")
+    advance(20 * DAY)
+    statuses = [invoice.status for invoice in v1.invoices.list({"subscription": subscription.id}).data]
+    equal(sorted(set(statuses[:-1])), ["open"])
+
+
+def money_on_its_way_cannot_be_called_back():
+    customer = a_customer()
+    v1.invoice_items.create({"customer": customer.id, "amount": 5000, "currency": "eur"})
+    invoice = v1.invoices.create({"customer": customer.id, "pending_invoice_items_behavior": "include"})
+    debit = v1.payment_methods.attach(an_iban("AT611904300234573201").id, {"customer": customer.id})
+    v1.invoices.pay(invoice.id, {"payment_method": debit.id})
+    with raises(InvalidRequestError, 400):
+        v1.invoices.void_invoice(invoice.id)
+    with raises(InvalidRequestError, 400):
+        v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
+    advance(2 * DAY)
+    holds(v1.invoices.retrieve(invoice.id), status="paid", amount_paid=5000)
+
+
+def what_is_resumed_goes_on_once_it_is_paid():
+    customer = a_customer()
+    subscription = _subscribe(
+        customer,
+        a_price(interval="month"),
+        trial_period_days=1,
+        trial_settings={"end_behavior": {"missing_payment_method": "pause"}},
+    )
+    advance(2 * DAY)
+    holds(v1.subscriptions.retrieve(subscription.id), status="paused")
+    use_card(customer, "4000002760003184")
+    v1.subscriptions.resume(subscription.id)
+    waiting = v1.payment_intents.list({"customer": customer.id}).data[0]
+    holds(waiting, status="requires_action")
+    sim("POST", f"/challenges/{waiting.id}", {"passed": True})
+    holds(v1.subscriptions.retrieve(subscription.id), status="active")
+
+
+def a_discount_is_given_back_with_what_it_was_taken_off():
+    customer = a_customer("4242424242424242")
+    product = v1.products.create({"name": "Plan"})
+    large, small = (a_price(amount, interval="month", product=product.id) for amount in (10000, 1000))
+    coupon = v1.coupons.create({"percent_off": 100, "duration": "forever"})
+    subscription = _subscribe(customer, large, discounts=[{"coupon": coupon.id}])
+    item = plain(subscription)["items"]["data"][0]["id"]
+    v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item, "price": small.id}], "proration_behavior": "always_invoice"}
+    )
+    equal(v1.customers.retrieve(customer.id).balance, 0)
+
+
+def an_invoice_is_in_one_currency():
+    customer = a_customer("4242424242424242")
+    v1.invoice_items.create({"customer": customer.id, "amount": 700, "currency": "jpy"})
+    subscription = _subscribe(customer, a_price(1000, interval="month"))
+    equal(latest_invoice(subscription).total, 1000)
+    draft = v1.invoices.create({"customer": customer.id, "currency": "usd"})
+    with raises(InvalidRequestError, 400):
+        v1.invoice_items.create({"customer": customer.id, "amount": 7, "currency": "eur", "invoice": draft.id})

@@ -179,3 +179,47 @@ def an_ignored_parameter_is_named():
     equal(headers["sim-ignored"], "tax[validate_location]")
     _, headers, _ = _call("POST", "/v1/customers", {"email": "ada@example.com"})
     equal(headers["sim-ignored"], None)
+
+
+def large_sums_are_counted_whole():
+    price = a_price(99_999_999)
+    coupon = v1.coupons.create({"amount_off": 9_000_000_000, "currency": "usd"})
+    session = a_session(price, quantity=100, discounts=[{"coupon": coupon.id}])
+    equal(session.amount_total, 99_999_999 * 100 - 9_000_000_000)
+
+
+def a_changed_order_is_paid_as_it_is_now():
+    line = {"price": a_price(1000).id, "quantity": 1, "adjustable_quantity": {"enabled": True, "maximum": 9}}
+    session = a_session(line_items=[line])
+    pay_page(session, "pm_card_threeDSecure2Required")
+    first = v1.payment_intents.list().data[0]
+    holds(first, status="requires_action", amount=1000)
+    item = v1.checkout.sessions.line_items.list(session.id).data[0]
+    change = urllib.parse.urlencode({item.id: 5}).encode()
+    opener = urllib.request.build_opener(NoRedirects)
+    try:
+        opener.open(f"{SIMULATOR}/c/pay/{session.id}/quantity", change, timeout=10)
+    except urllib.error.HTTPError as error:
+        equal(error.code, 303)
+    holds(v1.payment_intents.retrieve(first.id), status="canceled")
+    paid = pay_page(session, VISA, expected_amount=5000)
+    holds(paid, status="complete", payment_status="paid", amount_total=5000)
+    equal(v1.payment_intents.retrieve(paid.payment_intent).amount_received, 5000)
+
+
+def an_upgrade_that_has_to_be_paid_does_not_wait_for_the_bank():
+    customer = a_customer("4242424242424242")
+    small, large = a_price(1000, interval="month"), a_price(5000, interval="month")
+    subscription = v1.subscriptions.create({"customer": customer.id, "items": [{"price": small.id}]})
+    use_card(customer, "4000002760003184")
+    item = plain(subscription)["items"]["data"][0]["id"]
+    with raises(CardError, 402):
+        v1.subscriptions.update(
+            subscription.id,
+            {
+                "items": [{"id": item, "price": large.id}],
+                "proration_behavior": "always_invoice",
+                "payment_behavior": "error_if_incomplete",
+            },
+        )
+    equal(v1.subscriptions.retrieve(subscription.id)["items"].data[0].price.id, small.id)

@@ -48,7 +48,9 @@ pub(crate) fn answer(world: &mut World, id: &str, passed: bool) -> Result<String
             true => payment_intents::confirm(world, id, How::on_session()),
             false => setup_intents::confirm(world, id, None),
         };
-        drop(done);
+        if done.is_err_and(|refused| !refused.happened) {
+            fail(world, id, &intent);
+        }
     } else {
         fail(world, id, &intent);
     }

@@ -13,6 +13,7 @@ pub(crate) use pay::{Next, Paying, confirm_page, pay};
 use super::{
     payment_intents,
     promotions::{self, Promotion},
+    setup_intents,
 };
 use crate::{
     fail::{Answer, Fail},
@@ -62,6 +63,9 @@ pub(crate) fn lapse(world: &mut World, id: &str) -> bool {
     });
     if let Some(intent) = session.opt("_intent") {
         payment_intents::cancel(world, intent, Some("abandoned"));
+    }
+    if let Some(intent) = session.opt("setup_intent") {
+        setup_intents::abandon(world, intent);
     }
     world.emit("checkout.session.expired", id);
     true
@@ -117,7 +121,10 @@ pub(crate) fn subscription_moved(
             world.set(id, |session| session["payment_status"] = json!("paid"));
             world.emit("checkout.session.async_payment_succeeded", id);
         }
-        ("complete", "failed") => world.emit("checkout.session.async_payment_failed", id),
+        ("complete", "failed") if !world.get(id).flag("_failed") => {
+            world.set(id, |session| session["_failed"] = json!(true));
+            world.emit("checkout.session.async_payment_failed", id);
+        }
         _ => {}
     }
 }

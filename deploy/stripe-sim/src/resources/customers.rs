@@ -129,6 +129,11 @@ pub(crate) fn set_default(world: &mut World, id: &str, method: &str) {
 
 /// A method that is gone pays no more invoices.
 pub(crate) fn forget_method(world: &mut World, id: &str, method: &str) {
+    for subscription in world.ids_where(Kind::Subscription, "default_payment_method", method) {
+        world.edit(&subscription, "customer.subscription.updated", |subscription| {
+            subscription["default_payment_method"] = Value::Null;
+        });
+    }
     if world.get(id).at("invoice_settings").text("default_payment_method") == method {
         world.edit(id, "customer.updated", |customer| {
             customer["invoice_settings"]["default_payment_method"] = Value::Null;

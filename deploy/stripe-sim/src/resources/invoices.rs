@@ -84,6 +84,9 @@ pub(crate) fn make(world: &mut World, draft: Draft<'_>) -> String {
 
 /// Puts lines and what they come to.
 fn set_lines(world: &World, invoice: &mut Value, mut lines: Vec<Value>) {
+    for line in &mut lines {
+        line["discount_amounts"] = json!([]);
+    }
     let discounts: Vec<_> =
         invoice.items("discounts").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let subtotal: i64 = lines.iter().map(|line| line.int("amount")).sum();
@@ -142,6 +145,8 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
             .or_else(|| Some(world.now + params.int("days_until_due")? * 86_400));
         more["due_date"] = json!(due.ok_or_else(|| Fail::missing("days_until_due"))?);
     }
+    let in_currency = |item: &String| world.get(item).text("currency") == currency;
+    let pending: Vec<_> = pending.into_iter().filter(in_currency).collect();
     let lines = pending_lines(world, &pending);
     let subtotal = lines.iter().map(|line| line.int("amount")).sum();
     let basket = Basket { currency: &currency, subtotal, customer: Some(customer) };
@@ -312,9 +317,19 @@ fn ask_for_money(world: &mut World, invoice: &Value) {
     });
 }
 
+/// Money that is on its way can't be called back.
+fn refuse_under_way(world: &World, invoice: &Value) -> Result<(), Fail> {
+    if world.get(invoice.text("_intent")).text("status") == "processing" {
+        let said = "This invoice has a payment under way: wait until its bank has answered.";
+        return Err(Fail::request(said).code("invoice_payment_intent_processing"));
+    }
+    Ok(())
+}
+
 /// `POST /v1/invoices/:id/void`
 pub(crate) fn void_call(world: &mut World, id: &str) -> Answer {
-    need(world, id, &["open", "uncollectible"], "voided")?;
+    let invoice = need(world, id, &["open", "uncollectible"], "voided")?;
+    refuse_under_way(world, &invoice)?;
     close(world, id, "void", "voided_at", "invoice.voided");
     Ok(world.get(id).clone())
 }

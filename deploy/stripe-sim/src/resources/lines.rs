@@ -95,7 +95,7 @@ pub(crate) fn of_invoice_item(world: &mut World, item: &Value) -> Value {
     }
     let period = (item.at("period").int("start"), item.at("period").int("end"));
     let quantity = item.int("quantity").max(1);
-    line(
+    let mut made = line(
         world,
         item.int("amount"),
         item.text("description"),
@@ -104,7 +104,9 @@ pub(crate) fn of_invoice_item(world: &mut World, item: &Value) -> Value {
         &price,
         quantity,
         item.at("metadata"),
-    )
+    );
+    made["discountable"] = item.at("discountable").clone();
+    made
 }
 
 /// Something that is to be paid with the next invoice.
@@ -171,7 +173,13 @@ pub(crate) fn prorate(
     for ((price, quantity), sign, words) in
         sides.into_iter().filter_map(|(side, sign, words)| Some((side?, sign, words)))
     {
-        let amount = sign * rest_of(catalog::amount_of(price, quantity), period, now);
+        // What is given back is what was paid; what is due is due at today's discount.
+        let counts = |discount: &Value| {
+            let ended = discount.at("end").as_i64().is_some_and(|end| end <= period.0);
+            !ended && (sign < 0 || !discount.flag("_used"))
+        };
+        let whole = discounted(world, subscription, price, quantity, counts);
+        let amount = sign * rest_of(whole, period, now);
         if amount == 0 {
             continue;
         }
@@ -190,6 +198,24 @@ pub(crate) fn prorate(
             },
         );
     }
+}
+
+/// What a price comes to, less those of a subscription's discounts that count.
+fn discounted(
+    world: &World,
+    subscription: &Value,
+    price: &Value,
+    quantity: i64,
+    counts: impl Fn(&Value) -> bool,
+) -> i64 {
+    let discounts = subscription.items("discounts").iter().filter_map(Value::as_str);
+    let discounts = discounts.map(|id| world.get(id)).filter(|discount| counts(discount));
+    let whole = catalog::amount_of(price, quantity);
+    discounts.fold(whole, |left, discount| {
+        let coupon = world.get(discount.at("source").text("coupon"));
+        let share = promotions::shares(coupon, &[(price.text("product").to_owned(), left)]);
+        left - share.iter().sum::<i64>()
+    })
 }
 
 /// Takes discounts off lines; says how much in all, by discount.

@@ -161,7 +161,7 @@ fn named_method(world: &mut World, params: &Params) -> Result<Option<String>, Fa
     params.full("payment_method").map(|id| resolve(world, id, "payment_method")).transpose()
 }
 
-fn check_ownership(
+pub(crate) fn check_ownership(
     world: &World,
     method: Option<&str>,
     customer: Option<&str>,
@@ -193,6 +193,14 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
     let status = intent.text("status");
     let touches_money =
         ["amount", "currency", "customer", "payment_method"].iter().any(|name| params.has(name));
+    let is_owned = intent.opt("_session").is_some() || intent.opt("_invoice").is_some();
+    if is_owned && ["amount", "currency", "customer"].iter().any(|name| params.has(name)) {
+        let said = "A Checkout Session or an Invoice made this PaymentIntent: what it asks for can't be changed here.";
+        return Err(Fail::request(said).code("payment_intent_unexpected_state"));
+    }
+    if let Some(customer) = params.full("customer") {
+        world.need(Kind::Customer, customer, "customer")?;
+    }
     if touches_money
         && matches!(status, "succeeded" | "canceled" | "processing" | "requires_capture")
     {
@@ -295,7 +303,9 @@ pub(crate) fn cancel_call(world: &mut World, id: &str, params: &Params) -> Answe
     if matches!(intent.text("status"), "succeeded" | "canceled" | "processing") {
         return Err(unexpected(&intent, "cancel"));
     }
-    if intent.opt("_session").is_some() || intent.opt("_invoice").is_some() {
+    let is_waited_for =
+        |id: Option<&str>| id.is_some_and(|id| world.get(id).text("status") == "open");
+    if is_waited_for(intent.opt("_session")) || is_waited_for(intent.opt("_invoice")) {
         let said = "You cannot cancel this PaymentIntent because a Checkout Session or an Invoice made it: expire the \
                     session, or void the invoice, instead.";
         return Err(Fail::request(said).code("payment_intent_unexpected_state"));

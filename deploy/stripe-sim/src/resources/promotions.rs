@@ -274,7 +274,10 @@ pub(crate) fn shares(coupon: &Value, amounts: &[(String, i64)]) -> Vec<i64> {
     let (mut left, mut rest) = (off, total);
     let mut share = |line: &(String, i64)| {
         let amount = eligible(line);
-        let share = if rest == 0 { 0 } else { left * amount / rest };
+        // In order, so that the shares come to what is off.
+        let part = i128::from(left) * i128::from(amount);
+        let share = part.checked_div(i128::from(rest)).and_then(|share| i64::try_from(share).ok());
+        let share = share.unwrap_or_default();
         (left, rest) = (left - share, rest - amount);
         share
     };

@@ -57,7 +57,10 @@ pub(crate) fn create(world: &mut World, params: &Params) -> Answer {
 
 /// `POST /v1/setup_intents/:id`
 pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
-    world.need(Kind::SetupIntent, id, "id")?;
+    let intent = world.need(Kind::SetupIntent, id, "id")?.clone();
+    if matches!(intent.text("status"), "succeeded" | "canceled") {
+        return Err(unexpected(&intent, "update"));
+    }
     let method = params
         .full("payment_method")
         .map(|method| resolve(world, method, "payment_method"))
@@ -177,6 +180,18 @@ pub(crate) fn refuse(world: &mut World, id: &str, error: Value) {
         intent["last_setup_error"] = error;
     });
     world.emit("setup_intent.setup_failed", id);
+}
+
+/// Nobody waits for it any more.
+pub(crate) fn abandon(world: &mut World, id: &str) {
+    if world.get(id).text("status") != "succeeded" {
+        world.set(id, |intent| {
+            intent["status"] = json!("canceled");
+            intent["cancellation_reason"] = json!("abandoned");
+            intent["next_action"] = Value::Null;
+        });
+        world.emit("setup_intent.canceled", id);
+    }
 }
 
 /// `POST /v1/setup_intents/:id/cancel`

@@ -82,6 +82,7 @@ fn bill(world: &mut World, id: &str, reason: &str, period: Period, more: Value) 
     if reason != "subscription_update" {
         waiting.extend(invoices::pending(world, &customer, None));
     }
+    waiting.retain(|item| world.get(item).at("currency") == subscription.at("currency"));
     let mut all = invoices::pending_lines(world, &waiting);
     if reason != "subscription_update" {
         for item in subscription.items("items") {
@@ -186,13 +187,15 @@ fn renew(world: &mut World, id: &str, start: i64, end: i64) {
         }
         "mark_uncollectible" => {
             invoices::finalize(world, &invoice);
-            invoices::close(
-                world,
-                &invoice,
-                "uncollectible",
-                "marked_uncollectible_at",
-                "invoice.marked_uncollectible",
-            );
+            if world.get(&invoice).text("status") == "open" {
+                invoices::close(
+                    world,
+                    &invoice,
+                    "uncollectible",
+                    "marked_uncollectible_at",
+                    "invoice.marked_uncollectible",
+                );
+            }
         }
         _ if automatic => world.at(due, Timer::FinalizeInvoice(invoice)),
         _ => {}
@@ -212,10 +215,12 @@ fn after(subscription: &Value, invoice: &Value, paid: Paid) -> After {
         ("incomplete" | "past_due" | "unpaid", Paid::Yes) => After::Becomes("active"),
         // A bank that takes days is trusted meanwhile.
         ("incomplete", Paid::Later) => After::Becomes("active"),
-        ("paused", Paid::Yes) if subscription.flag("_resuming") => After::Becomes("active"),
+        ("paused", Paid::Yes) if subscription.opt("_resuming") == invoice.opt("id") => {
+            After::Becomes("active")
+        }
         ("active", Paid::No) => After::Becomes("past_due"),
         ("active", Paid::Never) if is_first => After::Becomes("past_due"),
-        ("active" | "past_due", Paid::Never) if !is_first => After::Ends,
+        ("active" | "past_due", Paid::Never) => After::Ends,
         _ => After::Stays,
     }
 }
@@ -334,13 +339,17 @@ fn end_with(world: &mut World, id: &str, reason: &str) {
         subscription["cancellation_details"]["reason"] = json!(reason);
     });
     // What isn't paid by now won't be asked for by itself any more.
-    let latest = world.get(id).text("latest_invoice").to_owned();
-    world.set(&latest, |invoice| {
-        if matches!(invoice.text("status"), "draft" | "open") {
-            invoice["auto_advance"] = json!(false);
-            invoice["next_payment_attempt"] = Value::Null;
+    let customer = world.get(id).text("customer").to_owned();
+    for invoice in world.ids_where(Kind::Invoice, "customer", &customer) {
+        let found = world.get(&invoice);
+        let is_its = found.at("parent").at("subscription_details").text("subscription") == id;
+        if is_its && matches!(found.text("status"), "draft" | "open") {
+            world.set(&invoice, |invoice| {
+                invoice["auto_advance"] = json!(false);
+                invoice["next_payment_attempt"] = Value::Null;
+            });
         }
-    });
+    }
     world.emit("customer.subscription.deleted", id);
 }
 

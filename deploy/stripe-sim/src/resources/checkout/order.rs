@@ -4,7 +4,7 @@ use super::need_open;
 use crate::resources::{
     catalog, payment_intents,
     promotions::{self, Basket, Promotion},
-    setup_intents,
+    setup_intents, subscriptions,
 };
 use crate::{
     fail::{Answer, Fail},
@@ -313,6 +313,25 @@ fn set_promotion(world: &mut World, id: &str, promotion: Option<Promotion>) {
     sum(world, id);
 }
 
+/// The order changed: whatever was attempted for the one before is given up.
+fn start_anew(world: &mut World, id: &str) {
+    let session = world.get(id).clone();
+    if let Some(subscription) = session.opt("_subscription") {
+        subscriptions::expire_incomplete(world, subscription);
+        world.set(id, |session| {
+            for member in ["_subscription", "_intent", "subscription", "invoice"] {
+                session[member] = Value::Null;
+            }
+        });
+    } else if let Some(intent) = session.opt("_intent") {
+        payment_intents::cancel(world, intent, Some("abandoned"));
+        world.set(id, |session| {
+            session["_intent"] = Value::Null;
+            session["payment_intent"] = Value::Null;
+        });
+    }
+}
+
 /// The totals, from the lines.
 fn sum(world: &mut World, id: &str) {
     let lines = lines(world, id);
@@ -352,6 +371,7 @@ pub(crate) fn apply_promotion(world: &mut World, id: &str, code: Option<&str>) -
         customer: session.opt("customer"),
     };
     let promotion = code.map(|code| promotions::typed(world, code, basket)).transpose()?;
+    start_anew(world, id);
     set_promotion(world, id, promotion);
     Ok(())
 }
@@ -381,6 +401,9 @@ pub(crate) fn change_quantities(
                 }
             }
         });
+    }
+    if !quantities.is_empty() {
+        start_anew(world, id);
     }
     sum(world, id);
     check_total(world, id)

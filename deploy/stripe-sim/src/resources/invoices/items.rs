@@ -89,7 +89,11 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
         params.echo_metadata(item);
     });
     if let Some(invoice) = params.full("invoice") {
-        need(world, invoice, &["draft"], "updated")?;
+        let draft = need(world, invoice, &["draft"], "updated")?;
+        if draft.text("customer") != customer || draft.at("currency") != price.at("currency") {
+            let said = "The invoice item and its invoice must have the same customer and currency.";
+            return Err(Fail::param("invoice", said));
+        }
         let item = world.get(&id).clone();
         let mut line = lines::of_invoice_item(world, &item);
         line["invoice"] = json!(invoice);
@@ -105,7 +109,16 @@ pub(crate) fn create_item(world: &mut World, params: &Params) -> Answer {
 
 /// `POST /v1/invoiceitems/:id`
 pub(crate) fn update_item(world: &mut World, id: &str, params: &Params) -> Answer {
-    world.need(Kind::InvoiceItem, id, "id")?;
+    let item = world.need(Kind::InvoiceItem, id, "id")?.clone();
+    let amount = params.int("amount");
+    if amount.is_some_and(|amount| !(-money::AMOUNT_MAX..=money::AMOUNT_MAX).contains(&amount)) {
+        return Err(Fail::param("amount", format!("An amount is {} at most.", money::AMOUNT_MAX)));
+    }
+    if item.at("invoice").is_string() && (amount.is_some() || params.has("discountable")) {
+        let said =
+            "This invoice item is on an invoice already: delete that draft, or make another item.";
+        return Err(Fail::param("amount", said));
+    }
     world.set(id, |item| {
         params.echo(item, &["amount", "description", "discountable"]);
         params.echo_metadata(item);

@@ -1,6 +1,6 @@
 //! How invoices are paid: at once, by another try some days later, or by hand.
 
-use super::{finalize, need};
+use super::{finalize, need, refuse_under_way};
 use crate::resources::{
     cards::Session,
     checkout::Next,
@@ -29,10 +29,12 @@ pub(crate) fn pay(world: &mut World, id: &str, params: &Params) -> Answer {
         Some(method) => Some(payment_methods::resolve(world, method, "payment_method")?),
         None => None,
     };
+    payment_intents::check_ownership(world, method.as_deref(), invoice.opt("customer"))?;
     if invoice.text("status") == "draft" {
         finalize(world, id);
     }
     if params.flag("paid_out_of_band") == Some(true) {
+        refuse_under_way(world, &invoice)?;
         if let Some(intent) = world.get(id).opt("_intent").map(str::to_owned) {
             payment_intents::cancel(world, &intent, None);
         }
@@ -62,7 +64,10 @@ fn by_hand(
 ) -> Result<(), Fail> {
     world.set(id, |invoice| invoice["_by_hand"] = json!(true));
     let done = attempt(world);
-    world.set(id, |invoice| invoice["_by_hand"] = json!(false));
+    // The bank's question may be answered later: it is the same attempt.
+    if world.get(world.get(id).text("_intent")).text("status") != "requires_action" {
+        world.set(id, |invoice| invoice["_by_hand"] = json!(false));
+    }
     done
 }
 
@@ -96,7 +101,13 @@ pub(crate) fn charge(
     };
     world.set(&intent, |intent| intent["payment_method"] = json!(method));
     let is_off_session = how.session == Session::Off;
-    payment_intents::confirm(world, &intent, how)?;
+    if let Err(refused) = payment_intents::confirm(world, &intent, how) {
+        // No bank was asked, and it isn't paid all the same.
+        if !refused.happened {
+            failed(world, id);
+        }
+        return Err(refused);
+    }
     if is_off_session && world.get(&intent).text("status") == "requires_action" {
         failed(world, id);
         let said = "This payment requires additional user action before it can be completed successfully. Payment \
@@ -181,7 +192,7 @@ fn failed(world: &mut World, id: &str) {
     let attempts = invoice.int("attempt_count") + 1;
     let subscription =
         world.get(invoice.at("parent").at("subscription_details").text("subscription"));
-    let was_trusted = subscription.text("status") == "active";
+    let was_trusted = matches!(subscription.text("status"), "active" | "past_due");
     let is_tried_again = match invoice.text("billing_reason") {
         "manual" => false,
         "subscription_create" => was_trusted,
@@ -194,6 +205,7 @@ fn failed(world: &mut World, id: &str) {
         invoice["attempt_count"] = json!(attempts);
         invoice["attempted"] = json!(true);
         invoice["next_payment_attempt"] = json!(next);
+        invoice["_by_hand"] = json!(false);
     });
     if let Some(next) = next {
         world.at(next, Timer::RetryInvoice(id.to_owned()));

@@ -57,7 +57,12 @@ pub(crate) fn update(world: &mut World, id: &str, params: &Params) -> Answer {
         }
     }
     if let Some(method) = params.full("default_payment_method") {
-        world.need(Kind::PaymentMethod, method, "default_payment_method")?;
+        let owner =
+            world.need(Kind::PaymentMethod, method, "default_payment_method")?.opt("customer");
+        if owner != before.opt("customer") {
+            let said = "The customer does not have a payment method with the ID provided. The payment method must be attached to the customer.";
+            return Err(Fail::param("default_payment_method", said).code("resource_missing"));
+        }
     }
     start::refuse_pending(params)?;
     let invoiced_now = apply(world, id, params)?;
@@ -128,7 +133,9 @@ fn invoice_now(
     if world.get(&invoice).text("status") != "open" {
         return Ok(());
     }
-    let done = invoices::charge(world, &invoice, None, How::on_session());
+    let insists = params.full("payment_behavior") == Some("error_if_incomplete");
+    let how = if insists { How::off_session() } else { How::on_session() };
+    let done = invoices::charge(world, &invoice, None, how);
     match params.full("payment_behavior") {
         Some("error_if_incomplete") => done.map_err(|fail| Fail { happened: false, ..fail }),
         // How it went, the subscription says.
@@ -325,15 +332,14 @@ pub(crate) fn resume(world: &mut World, id: &str, params: &Params) -> Answer {
     if params.full("billing_cycle_anchor") != Some("unchanged") {
         world.set(id, |subscription| subscription["billing_cycle_anchor"] = json!(now));
     }
-    world.set(id, |subscription| subscription["_resuming"] = json!(true));
     let next = next_period(world.get(id), now);
     set_period(world, id, next);
     let invoice = bill(world, id, "subscription_cycle", next, json!({}));
+    world.set(id, |subscription| subscription["_resuming"] = json!(invoice));
     invoices::finalize(world, &invoice);
     if world.get(&invoice).text("status") == "open" {
         // How it went, the subscription says.
         drop(invoices::charge(world, &invoice, None, How::on_session()));
     }
-    world.set(id, |subscription| subscription["_resuming"] = json!(false));
     Ok(world.get(id).clone())
 }

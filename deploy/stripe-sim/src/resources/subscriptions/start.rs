@@ -396,6 +396,8 @@ pub(crate) fn preview(world: &mut World, params: &Params) -> Answer {
         Some(id) => {
             world.need(Kind::Subscription, id, "subscription")?;
             super::change::apply(world, id, &details)?;
+            // A trial is over by then.
+            world.set(id, |subscription| subscription["status"] = json!("active"));
             let subscription = world.get(id).clone();
             let now_due = details.full("proration_behavior") == Some("always_invoice");
             let next = next_period(&subscription, period(&subscription).1);
