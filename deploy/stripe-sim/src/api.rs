@@ -88,14 +88,10 @@ pub(crate) fn begin(world: &mut World, call: Call) -> Beginning {
     };
     let mut chance = world.chance();
     let fault = world.faults.meet(call.method.name(), &format!("/v1/{}", call.path), &mut chance);
-    if let Some(key) = used_key(&call) {
-        // Whoever repeats a call may meet a fault again.
-        let broken_by = fault.as_ref().filter(|fault| fault.answer.is_some());
-        if let Some(fault) =
-            broken_by.filter(|fault| fault.when == When::Before && world.keys.is_used(key))
-        {
-            return Beginning::Over(broken(&call, fault));
-        }
+    // What breaks before the effect leaves the key alone; whoever repeats a call may meet a fault again.
+    let broken_by = fault.as_ref().filter(|fault| fault.answer.is_some());
+    let is_done = broken_by.is_none_or(|fault| fault.when == When::After);
+    if let Some(key) = used_key(&call).filter(|_| is_done) {
         let asked = format!("{} {} {:?}", call.method.name(), call.path, call.pairs);
         match (world.keys.begin(key, &asked, world.now), broken_by) {
             (Ok(None), _) => {}
@@ -115,9 +111,6 @@ pub(crate) fn finish(world: &mut World, begun: Begun) -> Option<Reaction> {
     }
     let fault = fault.filter(|fault| fault.answer.is_some());
     if let Some(fault) = fault.as_ref().filter(|fault| fault.when == When::Before) {
-        if let Some(key) = used_key(&call) {
-            world.keys.end(key, None);
-        }
         return broken(&call, fault);
     }
     let reaction = perform(world, &call, &params, &version);

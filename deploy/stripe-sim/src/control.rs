@@ -139,20 +139,17 @@ async fn faults(State(shared): State<Shared>) -> Response {
 }
 
 async fn add_fault(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<Fault>(&body).and_then(|fault| {
+    act(&shared, &body, |world, fault: Fault| {
         if let Some(complaint) = fault.complaint() {
             return Err(Fail::request(complaint));
         }
-        shared.with(|world| {
-            if world.faults.waiting.len() >= FAULTS_MAX {
-                return Err(Fail::request(format!(
-                    "There are {FAULTS_MAX} faults already: DELETE /_sim/faults."
-                )));
-            }
-            world.faults.waiting.push(fault);
-            Ok(json!({ "data": world.faults.waiting }))
-        })
-    }))
+        if world.faults.waiting.len() >= FAULTS_MAX {
+            let said = format!("There are {FAULTS_MAX} faults already: DELETE /_sim/faults.");
+            return Err(Fail::request(said));
+        }
+        world.faults.waiting.push(fault);
+        Ok(json!({ "data": world.faults.waiting }))
+    })
 }
 
 async fn clear_faults(State(shared): State<Shared>) -> Response {
@@ -167,13 +164,13 @@ async fn weather(State(shared): State<Shared>) -> Response {
 }
 
 async fn set_weather(State(shared): State<Shared>, body: Bytes) -> Response {
-    tell(asked::<Weather>(&body).and_then(|weather| match weather.complaint() {
-        Some(complaint) => Err(Fail::request(complaint)),
-        None => Ok(shared.with(|world| {
-            world.outbox.weather = weather;
-            json!(world.outbox.weather)
-        })),
-    }))
+    act(&shared, &body, |world, weather: Weather| {
+        if let Some(complaint) = weather.complaint() {
+            return Err(Fail::request(complaint));
+        }
+        world.outbox.weather = weather;
+        Ok(json!(world.outbox.weather))
+    })
 }
 
 async fn clear_weather(State(shared): State<Shared>) -> Response {
@@ -238,12 +235,10 @@ struct Rotate {
 
 async fn rotate(State(shared): State<Shared>, Path(id): Path<String>, body: Bytes) -> Response {
     const OVERLAP_SECONDS: i64 = 86_400;
-    tell(asked::<Rotate>(&body).and_then(|asked| {
+    act(&shared, &body, |world, asked: Rotate| {
         let overlap = asked.overlap.unwrap_or(OVERLAP_SECONDS);
-        shared
-            .with(|world| webhooks::rotate(world, &id, overlap))
-            .map(|secret| json!({ "secret": secret }))
-    }))
+        webhooks::rotate(world, &id, overlap).map(|secret| json!({ "secret": secret }))
+    })
 }
 
 #[derive(Deserialize)]

@@ -120,7 +120,7 @@ pub(crate) enum Signature {
 }
 
 /// All deliveries, and the weather.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outbox {
     pub(crate) deliveries: BTreeMap<u64, Delivery>,
     /// When, and which.

@@ -24,7 +24,7 @@ pub(crate) struct Answered {
     pub(crate) request_id: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Used {
     /// A hash of method, path and parameters.
     call: String,
@@ -34,7 +34,7 @@ struct Used {
 }
 
 /// The keys used in the last day.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Keys {
     used: HashMap<String, Used>,
     /// Those that answer, oldest first.
@@ -42,11 +42,6 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Was it used, in the last day?
-    pub(crate) fn is_used(&self, key: &str) -> bool {
-        self.used.contains_key(key)
-    }
-
     /// Begins a call: what the key answered before, if it did.
     pub(crate) fn begin(
         &mut self,

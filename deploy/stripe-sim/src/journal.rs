@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// How things were before a call.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Journal {
     /// Objects that were changed, made or deleted; None: it wasn't there.
     objects: HashMap<String, Option<Value>>,

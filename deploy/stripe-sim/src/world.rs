@@ -38,7 +38,7 @@ const PAGE_MAX: i64 = 100;
 const PAGE: i64 = 10;
 
 /// All of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct World {
     /// Unix seconds, as the simulated clock has them.
     pub(crate) now: i64,

@@ -65,12 +65,9 @@ impl Order {
         self.session.text("mode") == "payment" && self.session.int("amount_total") == 0
     }
 
-    /// What is due now: during a trial what recurs isn't.
+    /// What is due now.
     pub(super) fn due(&self) -> i64 {
-        let total = self.session.int("amount_total");
-        let is_free =
-            |line: &&Value| self.trial_days > 0 && line.at("price").at("recurring").is_object();
-        total - self.lines.iter().filter(is_free).map(|line| line.int("amount_total")).sum::<i64>()
+        self.session.int("amount_total")
     }
 
     /// Whether it still waits for its buyer.
