@@ -1,9 +1,12 @@
 //! The contract between the services: the wire types of `token.v1`, why a call was refused, how to
-//! connect, and the catalog that both services must agree on. It knows nothing of either service.
+//! connect, who a bearer is (the feature `jwt`, for services: clients do without its cryptography), and
+//! the catalog that both services must agree on. It knows nothing of either service.
 
 pub mod catalog;
 pub mod client;
 pub mod deadline;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 pub mod reason;
 
 /// Generated from `proto/token/v1/*.proto`; the comments there are the documentation.

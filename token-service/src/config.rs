@@ -14,20 +14,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
+use proto::jwt::Expected;
+pub use proto::jwt::{KeySource, NamedSecret, NamedSecrets, Secret};
 use serde::Serialize;
 
 use self::layers::Source;
 pub use self::report::ConfigError;
-pub use self::value::{
-    Catalog, Database, KeySource, LogFormat, NamedSecret, NamedSecrets, PostgresUrl, Reflection,
-    Secret,
-};
+pub use self::value::{Catalog, Database, LogFormat, PostgresUrl, Reflection};
 use self::value::{
-    Unquoted, account_prefix, address, caller_name, collector, directives, lifetime, scope,
-    token_secrets, within,
+    Unquoted, account_prefix, address, caller_name, collector, directives, lifetime, scope, within,
 };
 use crate::{
-    identity::{Expected, Scope},
+    identity::Scope,
     listener::{self, tls},
 };
 
@@ -75,7 +73,7 @@ pub struct Config {
     /// An id is 1 to 16 of a-z, 0-9 and -; a secret is 32 or more visible characters. Give them by
     /// environment rather than by flag: other users of a machine can read its command lines.
     #[arg(long, value_name = "SECRETS")]
-    #[arg(value_parser = Unquoted(token_secrets))]
+    #[arg(value_parser = Unquoted(NamedSecrets::for_tokens))]
     pub jwt_secrets: Option<NamedSecrets>,
 
     /// Public keys of those who make callers' tokens (RS256, ES256, EdDSA), a JSON Web Key Set: a
@@ -401,7 +399,8 @@ impl Config {
 
     /// Who makes callers' tokens, and for whom.
     pub fn expected_tokens(&self) -> Expected {
-        Expected { issuer: self.jwt_issuer.clone(), audience: self.jwt_audience.clone() }
+        let issuer = Some(self.jwt_issuer.clone());
+        Expected { issuer, audience: self.jwt_audience.clone() }
     }
 
     /// What no setting can know about itself alone.

@@ -7,34 +7,20 @@
 
 mod caller;
 mod certificate;
-mod crypto;
-mod jwks;
-mod keyring;
 pub mod method;
 mod token;
 
 pub use caller::{Caller, Scope};
 pub use certificate::{Callers, PeerNames};
-pub use token::{Expected, mint};
+pub use token::mint;
 
-use crate::{
-    clock::Clock,
-    config::{KeySource, NamedSecrets},
-    grpc::status,
-};
+use crate::{clock::Clock, grpc::status};
 use http::{Extensions, HeaderMap, header::AUTHORIZATION};
-use jwks::{Keys, Looked};
-use keyring::Keyring;
-use proto::reason::Error;
-use sha2::{Digest as _, Sha256};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+use proto::{
+    jwt::{Expected, KeySource, NamedSecrets, Refused, Verifier},
+    reason::Error,
 };
-use token::{Bearer, Refused, UNKNOWN_KEY};
-
-/// Tokens that are known to be good at a time; beyond that all of them are looked at again.
-const KNOWN_MAX: usize = 4_096;
+use std::sync::Arc;
 
 /// How callers are identified.
 #[derive(Debug)]
@@ -61,25 +47,9 @@ pub struct Credentials {
 /// What callers may show.
 #[derive(Debug)]
 pub struct Checks {
-    tokens: Option<Tokens>,
+    tokens: Option<Verifier<Caller>>,
     callers: Option<Callers>,
     clock: Clock,
-}
-
-/// Bearer tokens that are accepted.
-#[derive(Debug)]
-struct Tokens {
-    expected: Expected,
-    secrets: Keyring,
-    keys: Option<Keys>,
-    /// Those that were found good, by their hash, and the keys by which they were.
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    by: Option<Arc<Keyring>>,
-    bearers: HashMap<[u8; 32], Bearer>,
 }
 
 impl Identity {
@@ -89,16 +59,10 @@ impl Identity {
     /// If the key set is a file that can't be read.
     pub async fn new(credentials: Credentials, clock: Clock) -> Result<Self, String> {
         let Credentials { secrets, keys, expected, callers } = credentials;
-        let keys = match keys {
-            None => None,
-            Some(source) => Some(Keys::open(source).await?),
+        let tokens = match (secrets, keys) {
+            (None, None) => None,
+            (secrets, keys) => Some(Verifier::open(secrets.as_ref(), keys, expected).await?),
         };
-        let tokens = (secrets.is_some() || keys.is_some()).then(|| Tokens {
-            expected,
-            secrets: Keyring::of_secrets(secrets.as_ref()),
-            keys,
-            known: Mutex::default(),
-        });
         Ok(match (&tokens, &callers) {
             (None, None) => Self::Off(Arc::new(Caller::anonymous())),
             (Some(_) | None, _) => Self::On(Box::new(Checks { tokens, callers, clock })),
@@ -108,9 +72,9 @@ impl Identity {
     /// Keeps what it knows fresh, for as long as it is asked to.
     pub async fn keep_fresh(&self) {
         if let Self::On(checks) = self
-            && let Some(Tokens { keys: Some(keys), .. }) = &checks.tokens
+            && let Some(tokens) = &checks.tokens
         {
-            keys.keep_fresh().await;
+            tokens.keep_fresh().await;
         }
     }
 
@@ -136,24 +100,14 @@ impl Identity {
 
 impl Checks {
     async fn by_token(&self, token: &str) -> Result<Arc<Caller>, Error> {
-        let refused = |why| status::unauthenticated(why);
         let Some(tokens) = &self.tokens else {
-            return Err(refused("this service takes no tokens: use a certificate"));
+            let why = "this service takes no tokens: use a certificate";
+            return Err(status::unauthenticated(why));
         };
-        let bearer = match (tokens.bearer(token), &tokens.keys) {
-            (Err(Refused::UnknownKey), Some(keys)) => match keys.look_again().await {
-                // It isn't the caller's fault.
-                Looked { succeeded: false, .. } => return Err(status::keys_away()),
-                Looked { succeeded: true, .. } => tokens.bearer(token),
-            },
-            (bearer, _) => bearer,
-        };
-        let bearer = bearer.map_err(|why| match why {
-            Refused::UnknownKey => refused(UNKNOWN_KEY),
-            Refused::Because(why) => refused(why),
-        })?;
-        bearer.holds(self.clock.now()).map_err(refused)?;
-        Ok(bearer.caller)
+        tokens.verify(token, self.clock.now().0).await.map_err(|refused| match refused {
+            Refused::KeysAway => status::keys_away(),
+            Refused::Because(why) => status::unauthenticated(why),
+        })
     }
 
     fn by_certificate(&self, extensions: &Extensions) -> Result<Arc<Caller>, Error> {
@@ -164,36 +118,6 @@ impl Checks {
                 .ok_or_else(|| status::unauthenticated("the certificate's names are no caller's")),
             (Some(_) | None, _) => Err(status::unauthenticated("the call has no credential")),
         }
-    }
-}
-
-impl Tokens {
-    fn bearer(&self, token: &str) -> Result<Bearer, Refused> {
-        let keys = self.keys.as_ref().and_then(|keys| keys.looked().keys);
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        let same = |a: &Option<Arc<Keyring>>| match (a, &keys) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if same(&known.by)
-                && let Some(found) = known.bearers.get(&hash)
-            {
-                return Ok(found.clone());
-            }
-        }
-        let read = |keys| Bearer::read(token, keys, &self.expected);
-        let bearer = match (read(&self.secrets), &keys) {
-            (Err(Refused::UnknownKey), Some(keys)) => read(keys)?,
-            (bearer, _) => bearer?,
-        };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !same(&known.by) || known.bearers.len() >= KNOWN_MAX {
-            *known = Known { by: keys, bearers: HashMap::new() };
-        }
-        known.bearers.insert(hash, bearer.clone());
-        Ok(bearer)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue};
+use proto::jwt::Secret;
 use serde::{Serialize, Serializer};
 use sqlx::postgres::PgConnectOptions;
 
@@ -18,92 +19,6 @@ use crate::{
     identity::{Caller, Scope},
     telemetry,
 };
-
-/// Text that is never printed: `Debug`, `Display` and serialization show [`Secret::MASK`].
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// What stands in for every secret; too short to pass for one.
-    pub const MASK: &str = "********";
-
-    /// The secret itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::MASK)
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::MASK)
-    }
-}
-
-/// A secret with a name that stands beside whatever it signed.
-#[derive(Debug, Clone)]
-pub struct NamedSecret {
-    /// 1 to 16 of `a-z`, `0-9` and `-`.
-    pub id: String,
-    /// At least 16 visible ASCII characters.
-    pub secret: Secret,
-}
-
-/// Secrets that sign, at least one, ids unique; the first signs, the rest only verify.
-///
-/// Parsed from `id:secret,id2:secret2`, the text of the setting as of the key file.
-#[derive(Debug, Clone)]
-pub struct NamedSecrets(Vec<NamedSecret>);
-
-impl NamedSecrets {
-    /// All keys, the one that signs first.
-    pub fn iter(&self) -> impl Iterator<Item = &NamedSecret> {
-        self.0.iter()
-    }
-}
-
-impl FromStr for NamedSecrets {
-    type Err = String;
-
-    /// The complaint counts keys instead of quoting them: what stands in the wrong place may be
-    /// the secret.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut keys = Vec::<NamedSecret>::new();
-        for (key, n) in text.trim().split(',').zip(1..) {
-            let (id, secret) = key.split_once(':').ok_or(format!("key {n} must be id:secret"))?;
-            let plain = |c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-');
-            if id.is_empty() || id.len() > 16 || !id.bytes().all(plain) {
-                return Err(format!("the id of key {n} must be 1 to 16 of a-z, 0-9 and -"));
-            }
-            if secret.len() < 16 || !secret.bytes().all(|c| c.is_ascii_graphic()) {
-                return Err(format!(
-                    "the secret of key {n} must be 16 or more visible ASCII characters"
-                ));
-            }
-            if keys.iter().any(|earlier| earlier.id == id) {
-                return Err(format!("key {n} has the id of an earlier one; ids must differ"));
-            }
-            keys.push(NamedSecret { id: id.to_owned(), secret: Secret(secret.to_owned()) });
-        }
-        Ok(Self(keys))
-    }
-}
-
-impl fmt::Display for NamedSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut comma = "";
-        for NamedSecret { id, secret } in &self.0 {
-            write!(f, "{comma}{id}:{secret}")?;
-            comma = ",";
-        }
-        Ok(())
-    }
-}
 
 /// Where the ledger is kept.
 #[derive(Debug, Clone)]
@@ -255,65 +170,6 @@ impl fmt::Display for Catalog {
     }
 }
 
-/// Where the public keys are that callers' tokens are signed with: a JSON Web Key Set.
-#[derive(Debug, Clone)]
-pub enum KeySource {
-    /// In a file.
-    File(PathBuf),
-    /// Behind a URL: HTTPS, or HTTP of this machine.
-    Url(http::Uri),
-}
-
-impl FromStr for KeySource {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.contains("://") {
-            return Ok(Self::File(text.into()));
-        }
-        if text.contains('@') {
-            return Err("give a URL without a name or password".to_owned());
-        }
-        let wrong = "give a file, or a URL such as https://login.example.com/.well-known/jwks.json";
-        let url: http::Uri = text.parse().map_err(|_| wrong)?;
-        let host = url.host().unwrap_or_default();
-        let here = host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
-        match url.scheme_str() {
-            Some("https") => Ok(Self::Url(url)),
-            Some("http") if here => Ok(Self::Url(url)),
-            Some("http") => Err("http is for this machine alone; give an https URL".to_owned()),
-            _ => Err(wrong.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Url(url) => url.fmt(f),
-        }
-    }
-}
-
-/// The shortest secret for HS256: as long as its code.
-const TOKEN_SECRET_CHARS_MIN: usize = 32;
-
-/// Secrets that are long enough for HS256.
-pub(super) fn token_secrets(text: &str) -> Result<NamedSecrets, String> {
-    let secrets: NamedSecrets = text.parse()?;
-    let is_short = |named: &NamedSecret| named.secret.expose().len() < TOKEN_SECRET_CHARS_MIN;
-    let short = secrets.iter().position(is_short);
-    match short {
-        Some(before) => Err(format!(
-            "the secret of key {} must be {TOKEN_SECRET_CHARS_MIN} or more characters",
-            before + 1,
-        )),
-        None => Ok(secrets),
-    }
-}
-
 /// Whether gRPC reflection answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -347,7 +203,7 @@ macro_rules! serialize_as_displayed {
         }
     )+};
 }
-serialize_as_displayed!(Catalog, Database, KeySource, NamedSecrets);
+serialize_as_displayed!(Catalog, Database);
 
 /// A whole number within bounds.
 pub(super) fn within<N>(

@@ -4,8 +4,7 @@
 //! One task reads it ([`Keys::keep_fresh`]); calls ask that task and wait, so that no call that is
 //! given up, by an honest client or another, takes the reading with it.
 
-use super::keyring::Keyring;
-use crate::config::KeySource;
+use super::{keyring::Keyring, source::KeySource};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{

@@ -1,7 +1,7 @@
 //! The keys that tokens are signed with. Each knows its one algorithm: what a token says about its
 //! signature only chooses among them.
 
-use crate::config::NamedSecrets;
+use super::secrets::{NamedSecret, NamedSecrets};
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
@@ -23,7 +23,7 @@ impl Keyring {
     /// The shared secrets: HS256.
     pub(super) fn of_secrets(secrets: Option<&NamedSecrets>) -> Self {
         let secrets = secrets.into_iter().flat_map(NamedSecrets::iter);
-        let key = |named: &crate::config::NamedSecret| Key {
+        let key = |named: &NamedSecret| Key {
             id: Some(named.id.clone()),
             algorithm: Algorithm::HS256,
             verifies: DecodingKey::from_secret(named.secret.expose().as_bytes()),
