@@ -60,8 +60,11 @@ impl Process {
         let keys = folder.join("ledger.db.keys");
         let says = |argument: &&str| argument.starts_with("--log");
         let quietly: &[&str] = if arguments.iter().any(says) { &[] } else { &["--log=warn"] };
+        let told = arguments.iter().any(|argument| argument.starts_with("--listen"));
+        let anywhere: &[&str] = if told { &[] } else { &["--listen=127.0.0.1:0"] };
         let mut child = tokio::process::Command::new(executable())
-            .args(["--listen", "127.0.0.1:0", "--database", database])
+            .args(anywhere)
+            .args(["--database", database])
             .arg("--chain-key-file")
             .arg(keys)
             .args(arguments)
@@ -146,31 +149,38 @@ pub fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> O
         .expect("the executable starts")
 }
 
-/// The executable of this build, built if it isn't yet.
+/// The service's executable of this build, built if it isn't yet.
 ///
 /// # Panics
 /// If it can't be built.
 pub fn executable() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| {
-        // What cargo tells this test about itself would make other builds' scripts run again, and
-        // with them half of the dependencies.
-        let ours =
-            |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        let ours = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours);
-        let mut build = Command::new(env!("CARGO"));
-        ours.for_each(|name| {
-            build.env_remove(name);
-        });
-        let built = build
-            .args(["build", "--quiet", "--locked", "--package", "token-service"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status();
-        assert!(built.expect("cargo runs").success(), "token-service can be built");
-        let this = env::current_exe().expect("this test has a path");
-        let profile = this.ancestors().nth(2).expect("it is in the target folder");
-        profile.join("token-service")
-    })
+    EXECUTABLE.get_or_init(|| built("token-service"))
+}
+
+/// The executable of a package of this workspace, built if it isn't yet.
+///
+/// # Panics
+/// If it can't be built.
+#[must_use]
+pub fn built(package: &str) -> PathBuf {
+    // What cargo tells this test about itself would make other builds' scripts run again, and
+    // with them half of the dependencies.
+    let ours =
+        |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let ours = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours);
+    let mut build = Command::new(env!("CARGO"));
+    ours.for_each(|name| {
+        build.env_remove(name);
+    });
+    let built = build
+        .args(["build", "--quiet", "--locked", "--package", package])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status();
+    assert!(built.expect("cargo runs").success(), "{package} can be built");
+    let this = env::current_exe().expect("this test has a path");
+    let profile = this.ancestors().nth(2).expect("it is in the target folder");
+    profile.join(package)
 }
 
 /// Where services keep their ledger, so that another can be started on what one has left.
