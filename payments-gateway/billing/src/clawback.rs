@@ -78,11 +78,17 @@ impl MoneyBack<'_> {
     }
 }
 
+/// What the customer has back of what was paid, in minor units.
+#[must_use]
+pub fn returned(paid_minor: i64, back: MoneyBack) -> i64 {
+    back.returned_minor().clamp(0, paid_minor.max(0))
+}
+
 /// How many of a purchase's tokens are to be taken back in all: all of them once all the money is back, else the
 /// part that corresponds to it, rounded down in the customer's favour.
 #[must_use]
 pub fn target(tokens: i64, paid_minor: i64, back: MoneyBack<'_>) -> i64 {
-    let returned = back.returned_minor().clamp(0, paid_minor.max(0));
+    let returned = returned(paid_minor, back);
     match paid_minor {
         // Nothing was paid, so nothing can come back.
         ..=0 => 0,

@@ -16,7 +16,7 @@
 mod clawback;
 mod fulfilment;
 
-pub use clawback::{Dispute, DisputeStatus, MoneyBack, Refund, RefundStatus, target};
+pub use clawback::{Dispute, DisputeStatus, MoneyBack, Refund, RefundStatus, returned, target};
 pub use fulfilment::{
     Decision, Difference, Intent, Line, Mode, PaymentStatus, Price, Quote, Session, SessionStatus,
     State, Why, decide,

@@ -6,6 +6,7 @@
 //! over: Stripe may add to it.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use proto::jwt::Secret;
 use sha2::Sha256;
 
 /// How far a signature's time may be from ours, either way.
@@ -41,6 +42,27 @@ pub enum Refusal {
         /// How far.
         seconds: i64,
     },
+}
+
+/// Every secret that is active.
+#[derive(Debug)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// These.
+    #[must_use]
+    pub fn new(secrets: Vec<Secret>) -> Self {
+        Self(secrets)
+    }
+
+    /// See [`verify`].
+    ///
+    /// # Errors
+    /// It isn't Stripe's, or it isn't fresh.
+    pub fn verify(&self, header: Option<&str>, body: &[u8], now: i64) -> Result<(), Refusal> {
+        let secrets: Vec<&str> = self.0.iter().map(Secret::expose).collect();
+        verify(&secrets, header, body, now)
+    }
 }
 
 /// Is this Stripe's? `secrets` are all that are active (`whsec_…`), `now` is in Unix seconds.

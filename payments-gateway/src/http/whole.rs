@@ -1,0 +1,130 @@
+//! A request, whole: its body is read first, then it is worked on in a task of its own, which nobody cancels, and
+//! which has a time. One line in the log says how it went.
+
+use super::problem::{Code, Problem};
+use crate::clock;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header},
+    response::IntoResponse as _,
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::{convert::Infallible, time::Duration};
+use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take. What was begun goes on.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest body of any route.
+const BODY_BYTES_MAX: usize = super::webhook::BODY_BYTES_MAX;
+
+/// Answers requests with a router.
+#[derive(Clone)]
+pub struct Whole {
+    /// What answers them.
+    pub router: Router,
+    /// Who waits for them at the end.
+    pub tasks: TaskTracker,
+}
+
+impl Whole {
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// None: whatever goes wrong is an answer.
+    pub async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let (head, body) = request.into_parts();
+        let request_id = request_id(&head.headers);
+        // Of the path only: queries name sessions.
+        let span = tracing::error_span!(
+            "request", request_id, trace_id = trace_id(&head.headers),
+            method = %head.method, path = head.uri.path()
+        );
+        let begun = Instant::now();
+        let read = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+        let mut answer = match read {
+            Ok(Ok(body)) => {
+                self.work(Request::from_parts(head, Body::from(body.to_bytes())), span.clone())
+                    .await
+            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let detail = format!("at most {BODY_BYTES_MAX} bytes are read");
+                Problem::new(Code::BodyTooLarge, detail).into_response()
+            }
+            Ok(Err(_)) => Problem::field("body", "it didn't come whole").into_response(),
+            Err(_) => {
+                let detail = format!("the body didn't come within {BODY_TIMEOUT:?}");
+                let mut answer = Problem::new(Code::Timeout, detail).into_response();
+                *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                answer
+            }
+        };
+        name(&mut answer, &request_id);
+        let (status, ms) = (answer.status().as_u16(), begun.elapsed().as_millis());
+        span.in_scope(|| tracing::info!(status, ms, "answered"));
+        Ok(answer)
+    }
+
+    async fn work(&self, request: Request<Body>, span: tracing::Span) -> Response<Body> {
+        let router = self.router.clone();
+        let work = async move { router.oneshot(request).await };
+        let task = self.tasks.spawn(work.instrument(span.clone()));
+        match timeout(ANSWER_TIMEOUT, task).await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(panic)) => {
+                span.in_scope(|| tracing::error!(%panic, "a request's task panicked"));
+                Problem::new(Code::Internal, "this is our mistake; the log knows more")
+                    .into_response()
+            }
+            Err(_) => {
+                let detail = "what was begun goes on; ask again with the same Idempotency-Key";
+                Problem::new(Code::Timeout, detail).into_response()
+            }
+        }
+    }
+}
+
+/// Every answer says what it is called in the log; problems say it in their body as well.
+fn name(answer: &mut Response<Body>, request_id: &str) {
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        answer.headers_mut().insert("x-request-id", value);
+    }
+    let Some(problem) = answer.extensions_mut().remove::<Problem>() else { return };
+    let is_problem = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|it| it.as_bytes() == b"application/problem+json");
+    if is_problem {
+        let status = answer.status();
+        let named = problem.with("request_id", request_id).into_response();
+        *answer.body_mut() = named.into_body();
+        *answer.status_mut() = status;
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+}
+
+/// The caller's, if it is 1 to 128 visible ASCII characters, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let is_usable =
+        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_graphic());
+    given.filter(is_usable).map_or_else(|| crate::store::new_id(clock::now()), str::to_owned)
+}
+
+/// That of a W3C `traceparent`, or a new one.
+fn trace_id(headers: &HeaderMap) -> String {
+    let given = headers.get("traceparent").and_then(|it| it.to_str().ok());
+    let given = given.and_then(|it| it.split('-').nth(1));
+    let is_usable = |id: &&str| id.len() == 32 && id.bytes().all(|c| c.is_ascii_hexdigit());
+    let new = || uuid::Uuid::new_v4().simple().to_string();
+    given.filter(is_usable).map_or_else(new, str::to_owned)
+}

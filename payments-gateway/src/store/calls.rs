@@ -1,0 +1,136 @@
+//! Calls that make something at Stripe: written down, with body and key, before they are made.
+
+use super::{Store, StoreError, Tx};
+
+/// A call.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Call {
+    /// `purchase/{id}/attempt/{n}`: its idempotency key at Stripe.
+    pub key: String,
+    /// The purchase that it is for.
+    pub purchase_id: String,
+    /// Below `/v1`.
+    pub path: String,
+    /// As it is sent, each time the same.
+    pub body: String,
+    /// `open`, `done` or `refused`.
+    pub outcome: String,
+    /// The newest answer's.
+    pub status: Option<i64>,
+    /// Stripe's name for it.
+    pub request_id: Option<String>,
+    /// What Stripe had against it.
+    pub error: Option<String>,
+    /// Microseconds since 1970.
+    pub created_at: i64,
+    /// Microseconds since 1970.
+    pub answered_at: Option<i64>,
+}
+
+const COLUMNS: &str = "key, purchase_id, path, body, outcome, status, request_id, error, created_at, \
+    answered_at";
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It isn't known.
+    Open,
+    /// It happened.
+    Done,
+    /// It didn't, and won't.
+    Refused,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Store {
+    /// Writes a call down.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn record_call(&self, tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+        let insert = self.query(
+            "INSERT INTO gateway.calls (key, purchase_id, path, body, outcome, created_at) \
+             VALUES ($1, $2, $3, $4, 'open', $5)",
+        );
+        let insert = insert.bind(call.key.clone()).bind(call.purchase_id.clone());
+        let insert = insert.bind(call.path.clone()).bind(call.body.clone()).bind(call.created_at);
+        insert.execute(&mut **tx).await?;
+        Ok(())
+    }
+
+    /// Writes down the next attempt of a purchase, if `attempt` is still its newest.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn record_next_call(&self, attempt: i64, call: &Call) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let update = self.query(
+            "UPDATE gateway.purchases SET attempt = $2 + 1 \
+             WHERE id = $1 AND attempt = $2 AND state = 'created'",
+        );
+        let update = update.bind(call.purchase_id.clone()).bind(attempt);
+        let is_next = super::rows_changed(update, &mut tx).await? == 1;
+        if is_next {
+            self.record_call(&mut tx, call).await?;
+        }
+        tx.commit().await?;
+        Ok(is_next)
+    }
+
+    /// A call.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn call(&self, key: &str) -> Result<Option<Call>, StoreError> {
+        let select = format!("SELECT {COLUMNS} FROM gateway.calls WHERE key = $1");
+        let select = self.query_as(&select).bind(key.to_owned());
+        Ok(select.fetch_optional(&self.readers).await?)
+    }
+
+    /// The calls of a purchase, oldest first.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn calls_of(&self, purchase_id: &str) -> Result<Vec<Call>, StoreError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM gateway.calls WHERE purchase_id = $1 ORDER BY created_at, key"
+        );
+        let select = self.query_as(&select).bind(purchase_id.to_owned());
+        Ok(select.fetch_all(&self.readers).await?)
+    }
+
+    /// What Stripe answered.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn answer_call(
+        &self,
+        key: &str,
+        outcome: Outcome,
+        (status, request_id, error): (Option<u16>, Option<&str>, Option<&str>),
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.query(
+            "UPDATE gateway.calls SET outcome = $2, status = $3, request_id = $4, error = $5, \
+             answered_at = $6 WHERE key = $1 AND outcome = 'open'",
+        )
+        .bind(key.to_owned())
+        .bind(outcome.as_str().to_owned())
+        .bind(status.map(i64::from))
+        .bind(request_id.map(str::to_owned))
+        .bind(error.map(str::to_owned))
+        .bind(now)
+        .execute(&self.writers)
+        .await?;
+        Ok(())
+    }
+}
