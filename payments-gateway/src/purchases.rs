@@ -47,8 +47,13 @@ pub enum Wish {
 #[derive(Debug, thiserror::Error)]
 pub enum Begin {
     /// Nothing of that kind is sold.
-    #[error("{0}")]
-    NoSuchOffer(String),
+    #[error("{message}")]
+    NoSuchOffer {
+        /// Which of the two wishes it was.
+        field: &'static str,
+        /// What is sold instead.
+        message: String,
+    },
     /// A setting is missing.
     #[error("{0}")]
     NotConfigured(String),
@@ -207,7 +212,6 @@ impl Purchases {
             &format!("{:?} {:?}", offer.package_id, offer.stripe_price),
             &format!("{} {}", offer.tokens, offer.price_minor),
             &self.catalog_version,
-            &self.public_url,
         ]);
         if kind == Kind::Checkout
             && let Some(open) = self.store.open_purchase(&mut tx, account_id, &offered).await?
@@ -263,18 +267,15 @@ impl Purchases {
         let per_day = limits.purchases_per_day;
         let begun = self.store.purchases_since(tx, account_id, day, per_day).await?;
         let windows = [(limits.purchases_per_hour, HOUR), (per_day, 24 * HOUR)];
-        for (limit, window) in windows {
+        let reached = windows.into_iter().filter_map(|(limit, window)| {
             let nth = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(1);
             // The one that has to grow too old before there may be another.
-            let Some(at) = begun.get(nth).filter(|at| **at > now.saturating_sub(window)) else {
-                continue;
-            };
-            let wait = at.saturating_add(window).saturating_sub(now);
-            let micros = |time: i64| Duration::from_micros(u64::try_from(time).unwrap_or_default());
-            let (window, retry_after) = (micros(window), micros(wait));
-            return Err(Begin::Limit { limit, window, retry_after });
-        }
-        Ok(())
+            let wait = begun.get(nth)?.saturating_add(window).saturating_sub(now);
+            (wait > 0).then_some((wait, limit, window))
+        });
+        let Some((wait, limit, window)) = reached.max() else { return Ok(()) };
+        let micros = |time: i64| Duration::from_micros(u64::try_from(time).unwrap_or_default());
+        Err(Begin::Limit { limit, window: micros(window), retry_after: micros(wait) })
     }
 
     fn first_call(
@@ -315,10 +316,8 @@ impl Purchases {
                 let package = self.catalog.package(id).ok_or_else(|| {
                     let known: Vec<&str> =
                         self.catalog.packages.iter().map(|it| it.id.as_str()).collect();
-                    Begin::NoSuchOffer(format!(
-                        "there is no package `{id}`; there are {}",
-                        known.join(", ")
-                    ))
+                    let known = known.join(", ");
+                    no_offer("package", format!("there is no package `{id}`; there are {known}"))
                 })?;
                 Ok(Offer {
                     package_id: Some(package.id.clone()),
@@ -330,13 +329,11 @@ impl Purchases {
             }
             Wish::Tokens(tokens) => {
                 let custom = self.catalog.custom_amount.ok_or_else(|| {
-                    Begin::NoSuchOffer("only packages are sold here; name a package".to_owned())
+                    no_offer("tokens", "only packages are sold here; name a package".to_owned())
                 })?;
                 let price_minor = custom.price_minor(*tokens).ok_or_else(|| {
-                    Begin::NoSuchOffer(format!(
-                        "from {} to {} tokens are sold",
-                        custom.min_tokens, custom.max_tokens
-                    ))
+                    let (min, max) = (custom.min_tokens, custom.max_tokens);
+                    no_offer("tokens", format!("give a number from {min} to {max}"))
                 })?;
                 Ok(Offer {
                     package_id: None,
@@ -535,6 +532,10 @@ impl Purchases {
         let purchase = self.store.purchase(Named::Purchase(id)).await?;
         purchase.ok_or_else(|| StoreError::Corrupt(format!("purchase {id} is gone")))
     }
+}
+
+fn no_offer(field: &'static str, message: String) -> Begin {
+    Begin::NoSuchOffer { field, message }
 }
 
 fn attempt_key(purchase_id: &str, attempt: i64) -> String {

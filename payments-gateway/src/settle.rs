@@ -176,7 +176,7 @@ impl Settle {
             Err(
                 error @ (Begin::Limit { .. }
                 | Begin::KeyReused
-                | Begin::NoSuchOffer(_)
+                | Begin::NoSuchOffer { .. }
                 | Begin::NotConfigured(_)),
             ) => Err(Trouble::Failed(error.to_string())),
         }

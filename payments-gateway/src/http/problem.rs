@@ -228,7 +228,7 @@ impl From<Begin> for Problem {
     fn from(error: Begin) -> Self {
         let words = error.to_string();
         match error {
-            Begin::NoSuchOffer(_) => Self::field("package", words),
+            Begin::NoSuchOffer { field, message } => Self::field(field, message),
             Begin::NotConfigured(_) => Self::new(Code::NotFound, words),
             Begin::KeyReused => Self::new(Code::IdempotencyKeyReused, words),
             Begin::Limit { limit, window, retry_after } => {
