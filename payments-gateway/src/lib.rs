@@ -14,6 +14,7 @@ pub mod config;
 pub mod http;
 pub mod intake;
 pub mod ledger;
+pub mod operators;
 pub mod purchases;
 pub mod reconciler;
 pub mod serve;

@@ -12,6 +12,7 @@ use crate::{
     },
     intake,
     ledger::Ledger,
+    operators::{self, Operator, Operators},
     purchases::Purchases,
     reconciler::Reconciler,
     settle::Settle,
@@ -34,7 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// How long what was accepted has to finish after a signal to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Where operators' tokens are for, and from whom they may be.
+/// Whom operators' tokens are for.
 const OPERATOR_AUDIENCE: &str = "payments-gateway";
 
 /// Why the service can't start.
@@ -163,7 +164,20 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
             () = until.cancelled() => {}
         }
     });
-    // OPERATORS
+    let verifier = match &config.operator_jwt_secrets {
+        None => None,
+        Some(secrets) => {
+            let expected = Expected { issuer: None, audience: OPERATOR_AUDIENCE.to_owned() };
+            let verifier = Verifier::<Operator>::open(Some(secrets), None, expected).await;
+            Some(Arc::new(verifier.map_err(settings)?))
+        }
+    };
+    let operators = Operators::new(reconciler, stop.clone());
+    back.spawn(async move {
+        if let Err(error) = operators::serve(operators, verifier, operator_listener).await {
+            tracing::error!(%error, "operators aren't answered any more");
+        }
+    });
     let (limits, tasks) = (
         Limits {
             connections_max: config.connections_max,
@@ -204,12 +218,6 @@ async fn users(config: &Config, public_url: &PublicUrl) -> Result<Users, String>
     let (secrets, keys) = (config.jwt_secrets.as_ref(), config.jwt_jwks.clone());
     let tokens = Verifier::open(secrets, keys, expected).await?;
     Ok(Users::new(tokens, config.service_keys.as_ref(), public_url))
-}
-
-/// Whom operators' tokens are for.
-#[must_use]
-pub fn operators_expected() -> Expected {
-    Expected { issuer: None, audience: OPERATOR_AUDIENCE.to_owned() }
 }
 
 /// Where the buy page's form may lead: Stripe's pages, and those of a simulator.

@@ -29,6 +29,7 @@ mod sightings;
 mod statements;
 mod verify;
 mod watch;
+mod webhooks;
 mod zipf;
 
 use clap::Parser;
@@ -53,6 +54,8 @@ enum Arguments {
     Growth(growth::Arguments),
     /// What others notice while strangers attack.
     Siege(siege::Arguments),
+    /// The gateway: webhooks that are taken, and how soon what is paid is credited.
+    Webhooks(webhooks::Arguments),
     /// How long an audit takes.
     Verify(verify::Arguments),
     /// Serves a way without batching: what `compare` starts.
@@ -68,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Arguments::Bulk(arguments) => bulk::run(arguments).await,
         Arguments::Growth(arguments) => growth::run(arguments).await,
         Arguments::Siege(arguments) => siege::run(arguments).await,
+        Arguments::Webhooks(arguments) => webhooks::run(arguments).await,
         Arguments::Verify(arguments) => verify::run(arguments).await,
         Arguments::Baseline(arguments) => baseline::serve(arguments).await,
     }

@@ -43,7 +43,8 @@ impl Process {
         let mut lines = BufReader::new(output).lines();
         let first = timeout(PATIENCE, lines.next_line()).await??;
         let first = first.ok_or("the server ended before it answered")?;
-        let address = first.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
+        let mut words = first.split_whitespace().map(|word| word.trim_start_matches("http://"));
+        let address = words.find(|word| word.starts_with("127.0.0.1:"));
         let address = address.ok_or("the server doesn't say where it answers")?.to_owned();
         Ok(Self { address, child, pid, _output: lines })
     }
@@ -126,15 +127,20 @@ pub fn service_executable(given: Option<PathBuf>) -> Result<PathBuf, Box<dyn Err
     if let Some(given) = given {
         return Ok(given);
     }
+    release("token-service")
+}
+
+/// The release build of an executable of ours, made if need be.
+pub fn release(package: &str) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--locked", "-p", "token-service"])
+        .args(["build", "--release", "--locked", "-p", package])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()?;
     if !built.success() {
-        return Err("token-service can't be built".into());
+        return Err(format!("{package} can't be built").into());
     }
     let this = std::env::current_exe()?;
     let folder = this.parent().and_then(Path::parent).ok_or("no target folder")?;
-    Ok(folder.join("release").join("token-service"))
+    Ok(folder.join("release").join(package))
 }

@@ -9,6 +9,7 @@ CREATE TABLE gateway.customers (
     created_at bigint NOT NULL
 );
 CREATE UNIQUE INDEX customers_stripe ON gateway.customers (stripe_customer) WHERE stripe_customer IS NOT NULL;
+CREATE INDEX customers_email ON gateway.customers (email) WHERE email IS NOT NULL;
 
 -- One intent to buy, from created to credited.
 CREATE TABLE gateway.purchases (
@@ -114,6 +115,7 @@ CREATE UNIQUE INDEX inbox_event ON gateway.inbox (endpoint, event_id);
 CREATE INDEX inbox_due ON gateway.inbox (due_at, id) WHERE state IN ('received', 'processing', 'retry');
 CREATE INDEX inbox_purchase ON gateway.inbox (purchase_id) WHERE purchase_id IS NOT NULL;
 CREATE INDEX inbox_newest ON gateway.inbox (received_at, id);
+CREATE INDEX inbox_state ON gateway.inbox (state, received_at, id) WHERE state IN ('parked', 'retry');
 
 -- Who is signed in: digests of what they show.
 CREATE TABLE gateway.sessions (
