@@ -76,14 +76,21 @@ impl Intake {
     /// # Errors
     /// See [`Self::keep`].
     pub async fn look_at(&self, purchase_id: &str, why: &str) -> Result<(), NotKept> {
-        let body = json!({ "purchase": purchase_id, "why": why }).to_string();
-        self.keep(NewEvent {
-            endpoint: OURS,
-            event_id: format!("look_{}", uuid::Uuid::new_v4().simple()),
-            kind: LOOK.to_owned(),
-            body: body.into_bytes(),
-        })
-        .await
+        self.note(format!("look_{}", uuid::Uuid::new_v4().simple()), purchase_id, why).await
+    }
+
+    /// The same for somebody who may ask again and again: one note a second is enough.
+    ///
+    /// # Errors
+    /// See [`Self::keep`].
+    pub async fn glance_at(&self, purchase_id: &str, why: &str) -> Result<(), NotKept> {
+        let second = clock::seconds(clock::now());
+        self.note(format!("glance_{purchase_id}_{second}"), purchase_id, why).await
+    }
+
+    async fn note(&self, event_id: String, purchase_id: &str, why: &str) -> Result<(), NotKept> {
+        let body = json!({ "purchase": purchase_id, "why": why }).to_string().into_bytes();
+        self.keep(NewEvent { endpoint: OURS, event_id, kind: LOOK.to_owned(), body }).await
     }
 }
 

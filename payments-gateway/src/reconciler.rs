@@ -23,8 +23,11 @@ use tokio_util::sync::CancellationToken;
 /// The time that each reconciliation goes over again: Stripe's events don't become visible in order.
 const OVERLAP: i64 = HOUR;
 
-/// How far back it goes when it never has before; Stripe keeps events for 30 days.
-const BEGINNING: i64 = 29 * 24 * HOUR;
+/// How far back it goes at most: Stripe keeps events for 30 days.
+const BACK_MAX: i64 = 29 * 24 * HOUR;
+
+/// Events are read in slices of so long, the oldest first: what is read needn't be read again.
+const SLICE: i64 = HOUR;
 
 /// Pages of events or sessions in one reconciliation; the next one goes on.
 const PAGES_MAX: usize = 500;
@@ -163,14 +166,19 @@ impl Reconciler {
             self.credit_again(report).await?;
         }
         let now = report.of.started_at;
-        let begun = self.store.mark(MARK).await?;
-        let since = match begun {
-            Some(mark) if !after_restore => mark.saturating_sub(OVERLAP),
-            Some(_) | None => now.saturating_sub(BEGINNING),
-        };
-        self.events(report, clock::seconds(since)).await?;
+        // Before the first time there was nothing to sell.
+        let mark = self.store.mark(MARK).await?.unwrap_or(now);
+        let since = mark.saturating_sub(OVERLAP).max(now.saturating_sub(BACK_MAX));
         self.sessions(report, clock::seconds(since)).await?;
-        self.store.move_mark(MARK, now).await?;
+        let mut from = since;
+        while from <= now {
+            let to = from.saturating_add(SLICE);
+            // The last one has no end: Stripe's clock may be ahead of ours.
+            let until = (to <= now).then(|| clock::seconds(to));
+            self.events(report, clock::seconds(from), until).await?;
+            self.store.move_mark(MARK, to.min(now)).await?;
+            from = to;
+        }
         Ok(())
     }
 
@@ -189,12 +197,17 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Events that never came. The mark is set only when all of them are in.
-    async fn events(&self, report: &mut Report, since: i64) -> Result<(), Trouble> {
+    /// Events that never came.
+    async fn events(
+        &self,
+        report: &mut Report,
+        since: i64,
+        until: Option<i64>,
+    ) -> Result<(), Trouble> {
         let mut after: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let page =
-                self.stripe.call(&Request::events_since(since, after.as_deref())).await?.body;
+            let request = Request::events_between(since, until, after.as_deref());
+            let page = self.stripe.call(&request).await?.body;
             let data = page.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
             for object in &data {
                 let Some(id) = object.get("id").and_then(Value::as_str) else { continue };

@@ -42,9 +42,10 @@ pub enum Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Database(_) | StoreError::Migration(_) => Self::Away(error.to_string()),
-            StoreError::Corrupt(_) => Self::Failed(error.to_string()),
+        if error.is_final() {
+            Self::Failed(error.to_string())
+        } else {
+            Self::Away(error.to_string())
         }
     }
 }

@@ -19,6 +19,7 @@ use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Executor as _, SqlSafeStr as _, SqlStr,
     Transaction,
     any::{AnyArguments, AnyPoolOptions, AnyRow},
+    error::ErrorKind,
     migrate::Migrator,
     query::{Query, QueryAs},
 };
@@ -67,12 +68,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether a unique index refused it.
+    /// Whether asking again won't help: the database understood, and says no to what is asked, whenever that is.
+    /// (PostgreSQL's classes 22, 23 and 42: data, constraints, the statement itself.)
     #[must_use]
-    pub fn is_conflict(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => error.is_unique_violation(),
-            Self::Database(_) | Self::Migration(_) | Self::Corrupt(_) => false,
+            Self::Database(sqlx::Error::Database(error)) => {
+                let class = error.code().unwrap_or_default().into_owned();
+                !matches!(error.kind(), ErrorKind::Other)
+                    || ["22", "23", "42"]
+                        .iter()
+                        .any(|known| class.len() == 5 && class.starts_with(known))
+            }
+            Self::Database(_) | Self::Migration(_) => false,
+            Self::Corrupt(_) => true,
         }
     }
 }

@@ -23,11 +23,9 @@ use std::{collections::HashMap, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Whoever dies loses its events after this; longer than a turn may take.
+/// Whoever dies loses its events after this. A turn isn't cut short, since what it has begun must not be: each call in
+/// it has a time of its own. Should it take longer than this, somebody else does the same beside it, which is safe.
 const LEASE: i64 = 60 * SECOND;
-
-/// A turn that takes longer is given up, and comes again.
-const TURN_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// Events that are taken at a time.
 const CLAIMS_MAX: i64 = 64;
@@ -190,16 +188,9 @@ impl Worker {
     }
 
     async fn turn(&self, claimed: Claimed) {
-        let done = timeout(TURN_TIMEOUT, self.work(&claimed)).await;
-        let turn = match done {
-            Ok(Ok(turn)) => turn,
-            Ok(Err((purchase_id, trouble))) => {
-                Turn { ending: self.again(&claimed, &trouble), purchase_id }
-            }
-            Err(_) => {
-                let trouble = Trouble::Failed(format!("it took more than {TURN_TIMEOUT:?}"));
-                Turn { ending: self.again(&claimed, &trouble), purchase_id: None }
-            }
+        let turn = match self.work(&claimed).await {
+            Ok(turn) => turn,
+            Err((purchase_id, trouble)) => Turn { ending: again(&claimed, &trouble), purchase_id },
         };
         if let Err(error) = self.end(&claimed, &turn).await {
             // It comes back when the lease is over.
@@ -219,24 +210,6 @@ impl Worker {
         );
         let purchase_id = turn.purchase_id.as_deref();
         store.end_turn(claimed, &self.owner, purchase_id, &turn.ending, now).await
-    }
-
-    /// When an event that failed comes again, or that it doesn't.
-    fn again(&self, claimed: &Claimed, trouble: &Trouble) -> Ending {
-        let (now, reason) = (clock::now(), trouble.to_string());
-        match trouble {
-            Trouble::Away(_) => {
-                // By chance up to twice as long, so that they don't all come together.
-                let wait = AWAY.saturating_add(fastrand::i64(0..AWAY));
-                Ending::Retry { due_at: now.saturating_add(wait), counts: false, reason }
-            }
-            Trouble::Failed(_) if claimed.failures + 1 >= FAILURES_MAX => Ending::Parked(reason),
-            Trouble::Failed(_) => {
-                let doublings = u32::try_from(claimed.failures).unwrap_or(u32::MAX).min(20);
-                let wait = BACKOFF_MIN.saturating_mul(1_i64 << doublings).min(BACKOFF_MAX);
-                Ending::Retry { due_at: now.saturating_add(wait), counts: true, reason }
-            }
-        }
     }
 
     async fn work(&self, claimed: &Claimed) -> Result<Turn, (Option<String>, Trouble)> {
@@ -389,6 +362,24 @@ impl Worker {
             Some(purchase) => About::Purchase(Box::new(purchase)),
             None => About::Unknown(id.to_owned()),
         })
+    }
+}
+
+/// When an event that failed comes again, or that it doesn't.
+fn again(claimed: &Claimed, trouble: &Trouble) -> Ending {
+    let (now, reason) = (clock::now(), trouble.to_string());
+    match trouble {
+        Trouble::Away(_) => {
+            // By chance up to twice as long, so that they don't all come together.
+            let wait = AWAY.saturating_add(fastrand::i64(0..AWAY));
+            Ending::Retry { due_at: now.saturating_add(wait), counts: false, reason }
+        }
+        Trouble::Failed(_) if claimed.failures + 1 >= FAILURES_MAX => Ending::Parked(reason),
+        Trouble::Failed(_) => {
+            let doublings = u32::try_from(claimed.failures).unwrap_or(u32::MAX).min(20);
+            let wait = BACKOFF_MIN.saturating_mul(1_i64 << doublings).min(BACKOFF_MAX);
+            Ending::Retry { due_at: now.saturating_add(wait), counts: true, reason }
+        }
     }
 }
 

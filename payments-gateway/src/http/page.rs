@@ -342,7 +342,7 @@ async fn success_page(
     let mut purchase = find().await?;
     if is_moving(&purchase)? {
         // If it can't be kept, a webhook or the reconciler will do.
-        app.intake.look_at(&purchase.id, "its buyer came back").await.ok();
+        app.intake.glance_at(&purchase.id, "its buyer came back").await.ok();
         let until = Instant::now() + PATIENCE;
         while is_moving(&purchase)? && Instant::now() < until {
             sleep(LOOK).await;

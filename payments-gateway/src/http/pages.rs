@@ -10,9 +10,10 @@ use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Forms go to us, or on to Stripe: browsers hold redirects of forms against this too.
+/// Forms go to us, and on to Stripe's page, which may have a name of the customer's own: browsers hold redirects of
+/// forms against this too.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' ";
+    connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' https: ";
 
 macro_rules! built_in {
     ($folder:literal: $($name:literal),+ $(,)?) => {
@@ -35,7 +36,7 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// From these templates; forms may lead on to `checkout`, the origins of Stripe's pages.
+    /// From these templates; forms may lead on to `checkout` too, where a simulator has its pages.
     ///
     /// # Errors
     /// A template makes no sense.

@@ -43,10 +43,12 @@ impl Whole {
     pub async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let (head, body) = request.into_parts();
         let request_id = request_id(&head.headers);
-        // Of the path only: queries name sessions.
+        // Queries name sessions, and links open them.
+        let path = head.uri.path();
+        let path = if path.starts_with("/session/") { "/session/…" } else { path };
         let span = tracing::error_span!(
             "request", request_id, trace_id = trace_id(&head.headers),
-            method = %head.method, path = head.uri.path()
+            method = %head.method, path
         );
         let begun = Instant::now();
         let read = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;

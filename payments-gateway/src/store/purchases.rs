@@ -23,6 +23,9 @@ impl Kind {
     }
 }
 
+/// The longest name that Stripe, or we, give anything.
+const NAME_BYTES_MAX: usize = 255;
+
 /// States and their names in the table and the API.
 const STATES: [(State, &str); 10] = [
     (State::Created, "created"),
@@ -387,6 +390,10 @@ impl Store {
             Named::Session(id) => ("session_id", id),
             Named::Intent(id) => ("payment_intent", id),
         };
+        // What can't be the name of anything isn't asked for: PostgreSQL refuses NUL.
+        if name.len() > NAME_BYTES_MAX || name.contains('\0') {
+            return Ok(None);
+        }
         let select = format!("SELECT {COLUMNS} FROM gateway.purchases WHERE {column} = $1");
         let select = self.query_as(&select).bind(name.to_owned());
         Ok(select.fetch_optional(&self.readers).await?)

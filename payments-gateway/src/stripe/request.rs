@@ -204,10 +204,11 @@ impl Request {
         }
     }
 
-    /// Events since then (Unix seconds), newest first, after the one named.
+    /// Events from then to then, or until now (Unix seconds), newest first, after the one named.
     #[must_use]
-    pub fn events_since(since: i64, after: Option<&str>) -> Self {
-        let list = ListEvent::new().created(from(since)).limit(PAGE);
+    pub fn events_between(since: i64, until: Option<i64>, after: Option<&str>) -> Self {
+        let between = RangeBoundsTs { gte: Some(since), lt: until, ..RangeBoundsTs::default() };
+        let list = ListEvent::new().created(RangeQueryTs::Bounds(between)).limit(PAGE);
         match after {
             Some(after) => Self::of(&list.starting_after(after)),
             None => Self::of(&list),
