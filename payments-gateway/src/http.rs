@@ -14,6 +14,7 @@ pub mod page;
 pub mod pages;
 pub mod problem;
 pub mod sessions;
+pub mod strangers;
 pub mod user;
 pub mod view;
 pub mod webhook;
@@ -38,6 +39,7 @@ use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
+use strangers::Strangers;
 use tokio::time::timeout;
 use user::{Schemes, Users};
 use utoipa::OpenApi as _;
@@ -66,6 +68,8 @@ pub struct App {
     pub public_url: Arc<PublicUrl>,
     /// What webhooks are signed with.
     pub secrets: Arc<Secrets>,
+    /// Who claims to be Stripe, and isn't.
+    pub strangers: Strangers,
     /// Stripe's key for browsers.
     pub publishable_key: Option<Arc<str>>,
     /// Real money?
@@ -167,6 +171,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(3);
 async fn ready(State(app): State<App>) -> Response {
     let asked = timeout(READY_TIMEOUT, async {
         app.store.ping().await.map_err(|error| error.to_string())?;
+        app.ledger.may_credit().await.map_err(|error| error.to_string())?;
         let theirs = app.ledger.catalog_version().await.map_err(|error| error.to_string())?;
         if theirs == *app.catalog_version {
             return Ok(());

@@ -28,9 +28,24 @@ pub enum LedgerError {
     /// The key stands for something else there.
     #[error("token-service has another transaction under that key: {0}")]
     KeyReused(String),
+    /// The revision of a clawback was told with another target.
+    #[error("token-service has another target under that revision")]
+    RevisionReused,
     /// There is no such account, which has never had a token.
     #[error("token-service has no such account")]
     NoAccount,
+}
+
+/// What became of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The ledger goes by it.
+    Taken,
+    /// It goes by a newer revision, with another target.
+    Overtaken {
+        /// That one.
+        newest: i64,
+    },
 }
 
 /// Calls token-service.
@@ -77,6 +92,18 @@ impl Ledger {
         Ok(answer.into_inner().catalog.unwrap_or_default().version)
     }
 
+    /// Whether we are somebody who may credit: a credit that names nothing is refused for that alone.
+    ///
+    /// # Errors
+    /// We aren't, or it can't be asked.
+    pub async fn may_credit(&self) -> Result<(), LedgerError> {
+        match self.tokens().credit(CreditRequest::default()).await {
+            Ok(_) => Ok(()),
+            Err(status) if status.code() == Code::InvalidArgument => Ok(()),
+            Err(status) => Err(refuse(status)),
+        }
+    }
+
     /// Credits a purchase that is paid, once, however often it is asked to: everything in the request comes
     /// from the purchase's row, where it is fixed. The transaction's id.
     ///
@@ -109,13 +136,15 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`LedgerError`].
-    pub async fn set_clawback(&self, purchase: &Purchase) -> Result<(), LedgerError> {
+    pub async fn set_clawback(&self, purchase: &Purchase) -> Result<Told, LedgerError> {
         let request = SetClawbackRequest {
             account_id: purchase.account_id.clone(),
+            // The target too: a revision may come again after a backup was restored.
             idempotency_key: format!(
-                "{}/clawback/{}",
+                "{}/clawback/{}/{}",
                 purchase.credit_key(),
-                purchase.clawback_revision
+                purchase.clawback_revision,
+                purchase.clawback_target
             ),
             credit_key: purchase.credit_key(),
             target: purchase.clawback_target,
@@ -124,7 +153,18 @@ impl Ledger {
             reference: purchase.id.clone(),
             ..SetClawbackRequest::default()
         };
-        self.tokens().set_clawback(request).await.map(drop).map_err(refuse)
+        let answer = match self.tokens().set_clawback(request).await.map_err(refuse) {
+            Ok(answer) => answer.into_inner(),
+            Err(LedgerError::RevisionReused) => {
+                return Ok(Told::Overtaken { newest: purchase.clawback_revision });
+            }
+            Err(error) => return Err(error),
+        };
+        let differs = answer.clawed_back != purchase.clawback_target;
+        if answer.stale && differs && answer.revision >= purchase.clawback_revision {
+            return Ok(Told::Overtaken { newest: answer.revision });
+        }
+        Ok(Told::Taken)
     }
 
     /// What an account holds; an account that never had a token holds nothing.
@@ -163,6 +203,7 @@ fn refuse(status: Status) -> LedgerError {
     let words = || format!("{:?}: {}", status.code(), status.message());
     match (status.code(), reason) {
         (_, Some(ErrorReason::IdempotencyKeyReused)) => LedgerError::KeyReused(words()),
+        (_, Some(ErrorReason::RevisionReused)) => LedgerError::RevisionReused,
         (Code::NotFound, Some(ErrorReason::AccountNotFound)) => LedgerError::NoAccount,
         (
             Code::Unavailable
@@ -170,15 +211,16 @@ fn refuse(status: Status) -> LedgerError {
             | Code::Cancelled
             | Code::Unknown
             | Code::ResourceExhausted
-            | Code::Unauthenticated
-            | Code::PermissionDenied
-            | Code::Unimplemented
             | Code::Aborted
             | Code::DataLoss,
             _,
         ) => LedgerError::Away(words()),
         (
-            Code::Ok
+            // Our token lacks something: somebody has to see to it.
+            Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::Unimplemented
+            | Code::Ok
             | Code::Internal
             | Code::InvalidArgument
             | Code::NotFound

@@ -76,6 +76,9 @@ pub enum Begin {
         /// In Stripe's words.
         message: String,
     },
+    /// Our key isn't known to Stripe, or lacks a right.
+    #[error("{0}")]
+    Forbidden(String),
     /// Stripe can't be asked; what was begun goes on when it is asked for again.
     #[error("{0}")]
     Away(String),
@@ -359,6 +362,7 @@ impl Purchases {
             if call.outcome == "refused" {
                 return Err(Begin::Refused { message: call.error.unwrap_or_default() });
             }
+            let since = call.created_at;
             let now = clock::now();
             let is_fresh = now.saturating_sub(call.created_at) < RESEND_MAX;
             let answer = if is_fresh {
@@ -374,13 +378,20 @@ impl Purchases {
                     return Ok((opened, Some(answer.body)));
                 }
                 Err(CallError::Away(why)) => return Err(Begin::Away(why)),
-                Err(CallError::Refused { status, message, request_id, .. }) => {
+                Err(CallError::Forbidden(why)) => return Err(Begin::Forbidden(why)),
+                Err(CallError::Refused { status, param, message, request_id, .. }) => {
                     let told = (Some(status), request_id.as_deref(), Some(message.as_str()));
-                    self.refused(&purchase, &key, told).await?;
-                    return Err(Begin::Refused { message });
+                    // A customer who was deleted at Stripe, or is of another mode: without them, then.
+                    let is_the_customer = param.as_deref() == Some("customer");
+                    if !is_the_customer || purchase.attempt >= ATTEMPTS_MAX {
+                        self.refused(&purchase, &key, told).await?;
+                        return Err(Begin::Refused { message });
+                    }
+                    self.store.forget_stripe_customer(&purchase.account_id).await?;
+                    purchase = self.next_attempt(purchase, &key, told, now).await?;
                 }
                 Err(CallError::Broken { status, request_id }) => {
-                    if let Some(object) = self.look_up(&purchase, call.created_at).await? {
+                    if let Some(object) = self.look_up(&purchase, since).await? {
                         let opened = self.adopt(purchase, &object).await?;
                         let told = (Some(status), request_id.as_deref(), Some("looked up"));
                         self.store.answer_call(&key, Outcome::Done, told, clock::now()).await?;
@@ -391,8 +402,7 @@ impl Purchases {
                         self.refused(&purchase, &key, told).await?;
                         return Err(Begin::Away("Stripe failed again and again".to_owned()));
                     }
-                    self.store.answer_call(&key, Outcome::Refused, told, now).await?;
-                    purchase = self.next_attempt(purchase, now).await?;
+                    purchase = self.next_attempt(purchase, &key, told, now).await?;
                 }
             }
         }
@@ -408,14 +418,17 @@ impl Purchases {
         tracing::error!(purchase = purchase.id, key, ?told, "Stripe refused to open a purchase");
         let now = clock::now();
         let note = format!("Stripe refused it: {}", told.2.unwrap_or_default());
-        self.store.answer_call(key, Outcome::Refused, told, now).await?;
-        self.store
-            .move_purchase(&purchase.id, &[State::Created], State::Failed, &note, now)
-            .await?;
-        Ok(())
+        self.store.refuse_purchase(&purchase.id, key, told, &note, now).await
     }
 
-    async fn next_attempt(&self, purchase: Purchase, now: i64) -> Result<Purchase, StoreError> {
+    /// The call didn't happen, and won't: another one is written down in the same moment.
+    async fn next_attempt(
+        &self,
+        purchase: Purchase,
+        key: &str,
+        told: (Option<u16>, Option<&str>, Option<&str>),
+        now: i64,
+    ) -> Result<Purchase, StoreError> {
         let customer = self.store.customer(&purchase.account_id).await?;
         let who = customer.as_ref();
         let who = (
@@ -426,7 +439,8 @@ impl Purchases {
         let mut next = purchase;
         next.attempt = before.saturating_add(1);
         // If somebody else was quicker, theirs is made.
-        self.store.record_next_call(before, &self.first_call(&next, who, now)).await?;
+        let call = self.first_call(&next, who, now);
+        self.store.record_next_call(before, (key, told), &call).await?;
         self.reread(&next.id).await
     }
 
@@ -478,6 +492,18 @@ impl Purchases {
             }
         }
         Err(Begin::Away("Stripe has too many sessions to look one up".to_owned()))
+    }
+
+    /// The purchase with the session that names it at Stripe, if there is one, whoever opened it.
+    ///
+    /// # Errors
+    /// See [`Begin`].
+    pub async fn find(&self, id: &str) -> Result<Option<Purchase>, Begin> {
+        let purchase = self.reread(id).await?;
+        match self.look_up(&purchase, purchase.created_at).await? {
+            Some(object) => Ok(Some(self.adopt(purchase, &object).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn ask(&self, request: &Request) -> Result<Value, Begin> {

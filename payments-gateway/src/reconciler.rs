@@ -4,7 +4,7 @@
 use crate::{
     clock::{self, HOUR, SECOND},
     intake::Intake,
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, LedgerError, Told},
     store::{
         Store, StoreError,
         inbox::{NewEvent, STRIPE},
@@ -317,7 +317,12 @@ impl Reconciler {
         }
         if purchase.clawback_revision > 0 {
             match self.ledger.set_clawback(purchase).await {
-                Ok(()) => {}
+                Ok(Told::Taken) => {}
+                // It has a newer one: the look finds out what is right.
+                Ok(Told::Overtaken { .. }) => {
+                    self.intake.look_at(&purchase.id, "the ledger knows a newer clawback").await?;
+                    report.differs("clawback_overtaken", &purchase.id, "is looked at again");
+                }
                 Err(error @ LedgerError::Away(_)) => return Err(error.into()),
                 Err(error) => report.differs("clawback_refused", &purchase.id, &error.to_string()),
             }

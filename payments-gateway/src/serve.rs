@@ -7,6 +7,7 @@ use crate::{
         listener::{self, Limits},
         pages::Pages,
         router,
+        strangers::Strangers,
         user::Users,
         whole::Whole,
     },
@@ -146,6 +147,7 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
         pages: Arc::new(pages),
         public_url: Arc::new(public_url.clone()),
         secrets: Arc::new(Secrets::new(config.stripe_webhook_secrets.clone())),
+        strangers: Strangers::default(),
         publishable_key: config.stripe_publishable_key.as_deref().map(Arc::from),
         livemode,
     };
@@ -156,6 +158,7 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
     let worker = Worker::new(settle.clone(), intake.clone(), livemode, config.workers.into());
     back.spawn(worker.run(stop.clone()));
     back.spawn(reconciler.clone().run(stop.clone()));
+    back.spawn(app.strangers.clone().tell(store.clone(), stop.clone()));
     let (users, until) = (Arc::clone(&app.users), stop.clone());
     back.spawn(async move {
         tokio::select! {
@@ -184,7 +187,7 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
         },
         TaskTracker::new(),
     );
-    let whole = Whole { router: router(app), tasks: tasks.clone() };
+    let whole = Whole::new(router(app), tasks.clone());
     front.spawn(listener::accept(listener, whole, limits, front.clone(), stop.clone()));
     front.spawn(async move {
         // Requests outlive their connections.

@@ -6,7 +6,7 @@
 
 use crate::{
     clock,
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, LedgerError, Told},
     purchases::{Begin, Purchases},
     store::{
         Store, StoreError,
@@ -54,7 +54,7 @@ impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Away(_) | CallError::Broken { .. } => Self::Away(error.to_string()),
-            CallError::Refused { .. } => Self::Failed(error.to_string()),
+            CallError::Refused { .. } | CallError::Forbidden(_) => Self::Failed(error.to_string()),
         }
     }
 }
@@ -65,13 +65,29 @@ impl From<facts::Unreadable> for Trouble {
     }
 }
 
+impl From<Begin> for Trouble {
+    fn from(error: Begin) -> Self {
+        match error {
+            Begin::Away(why) => Self::Away(why),
+            Begin::Store(error) => error.into(),
+            Begin::Limit { .. }
+            | Begin::KeyReused
+            | Begin::NoSuchOffer { .. }
+            | Begin::NotConfigured(_)
+            | Begin::Refused { .. }
+            | Begin::Forbidden(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 impl From<LedgerError> for Trouble {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Away(_) => Self::Away(error.to_string()),
-            LedgerError::Refused(_) | LedgerError::KeyReused(_) | LedgerError::NoAccount => {
-                Self::Failed(error.to_string())
-            }
+            LedgerError::Refused(_)
+            | LedgerError::KeyReused(_)
+            | LedgerError::RevisionReused
+            | LedgerError::NoAccount => Self::Failed(error.to_string()),
         }
     }
 }
@@ -169,17 +185,14 @@ impl Settle {
         if is_begun {
             return Ok(Some(purchase));
         }
+        let purchase_id = &purchase.id.clone();
         match self.purchases.go_on(purchase).await {
             Ok((purchase, _)) => Ok(Some(purchase)),
-            Err(Begin::Refused { .. }) => Ok(None),
-            Err(Begin::Away(why)) => Err(Trouble::Away(why)),
-            Err(Begin::Store(error)) => Err(error.into()),
-            Err(
-                error @ (Begin::Limit { .. }
-                | Begin::KeyReused
-                | Begin::NoSuchOffer { .. }
-                | Begin::NotConfigured(_)),
-            ) => Err(Trouble::Failed(error.to_string())),
+            Err(Begin::Refused { .. }) => {
+                // Whoever refused it may have been wrong: a session that names the purchase is its own.
+                Ok(self.purchases.find(purchase_id).await?)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -279,13 +292,15 @@ impl Settle {
             }
             let purchase = self.store.purchase(Named::Purchase(&id)).await?;
             let purchase = purchase.ok_or_else(|| Trouble::Failed(format!("no purchase {id}")))?;
-            self.ledger.set_clawback(&purchase).await?;
-            let revision = purchase.clawback_revision;
+            let (target, revision) = (purchase.clawback_target, purchase.clawback_revision);
+            if let Told::Overtaken { newest } = self.ledger.set_clawback(&purchase).await? {
+                // The ledger knows a newer revision with another target: somebody else's, or ours from before a
+                // backup was restored. The next one is newer than that.
+                self.store.raise_clawback(&id, revision, newest.max(revision)).await?;
+                continue;
+            }
             self.store.confirm_clawback(&id, revision, clock::now()).await?;
-            return Ok(format!(
-                "{} of {} tokens are taken back",
-                purchase.clawback_target, purchase.tokens
-            ));
+            return Ok(format!("{target} of {} tokens are taken back", purchase.tokens));
         }
         Err(Trouble::Away("others look at it all the time".to_owned()))
     }

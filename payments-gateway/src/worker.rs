@@ -43,8 +43,9 @@ const FAILURES_MAX: i64 = 12;
 /// How often an event about a purchase that isn't there is tried again: it may be younger than our own row.
 const UNKNOWN_MAX: i64 = 4;
 
-/// How long somebody who is away is left alone.
-const AWAY: i64 = 2 * SECOND;
+/// How long somebody who is away is left alone: longer, the longer it has lasted.
+const AWAY_MIN: i64 = 2 * SECOND;
+const AWAY_MAX: i64 = 60 * SECOND;
 
 /// What these say changes nothing about a purchase.
 const SAYS_NOTHING: [&str; 8] = [
@@ -125,11 +126,11 @@ impl Worker {
             while turns.len() >= self.width {
                 turns.join_next().await;
             }
-            let claimed = self.claim().await.unwrap_or_else(|error| {
+            let (taken, claimed) = self.claim().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "the inbox can't be read");
-                Vec::new()
+                (0, Vec::new())
             });
-            if claimed.is_empty() {
+            if taken == 0 {
                 let kept = self.intake.kept.notified();
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -148,11 +149,12 @@ impl Worker {
         while turns.join_next().await.is_some() {}
     }
 
-    /// Takes events; those that are about nothing of ours are done with at once, together.
-    async fn claim(&self) -> Result<Vec<Claimed>, StoreError> {
+    /// Takes events, so many; those that are about nothing of ours are done with at once, together.
+    async fn claim(&self) -> Result<(usize, Vec<Claimed>), StoreError> {
         let now = clock::now();
         let (owner, store) = (&self.owner, &self.settle.store);
         let claimed = store.claim(owner, now, now.saturating_add(LEASE), CLAIMS_MAX).await?;
+        let taken = claimed.len();
         let mut ignored: HashMap<String, Vec<String>> = HashMap::new();
         let mut rest = Vec::new();
         for event in claimed {
@@ -164,7 +166,7 @@ impl Worker {
         for (reason, ids) in ignored {
             store.ignore(&ids, owner, &reason, clock::now()).await?;
         }
-        Ok(rest)
+        Ok((taken, rest))
     }
 
     /// Why an event is about nothing of ours, if that shows without asking anybody.
@@ -370,8 +372,10 @@ fn again(claimed: &Claimed, trouble: &Trouble) -> Ending {
     let (now, reason) = (clock::now(), trouble.to_string());
     match trouble {
         Trouble::Away(_) => {
-            // By chance up to twice as long, so that they don't all come together.
-            let wait = AWAY.saturating_add(fastrand::i64(0..AWAY));
+            let lasted = now.saturating_sub(claimed.received_at);
+            let wait = (lasted / 8).clamp(AWAY_MIN, AWAY_MAX);
+            // By chance up to half as long again, so that they don't all come together.
+            let wait = wait.saturating_add(fastrand::i64(0..wait / 2));
             Ending::Retry { due_at: now.saturating_add(wait), counts: false, reason }
         }
         Trouble::Failed(_) if claimed.failures + 1 >= FAILURES_MAX => Ending::Parked(reason),

@@ -12,8 +12,9 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long a request's head may take to come, from the first byte of the connection or the end of the last
@@ -22,6 +23,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After an error that isn't one connection's (no more file descriptors), so long until the next.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long somebody may leave an answer unread, and a stop waits for those who are in the middle of one.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The longest head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -105,18 +109,21 @@ pub async fn accept(
 async fn serve(stream: TcpStream, whole: Whole, _place: Place, stop: CancellationToken) {
     // Small answers go out at once.
     stream.set_nodelay(true).ok();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD_TIMEOUT));
     let service = service_fn(move |request| whole.clone().answer(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // Whoever holds us up longer than that is left.
+            timeout(UNREAD_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

@@ -41,6 +41,8 @@ pub enum Code {
     StripeUnavailable,
     /// We are, or token-service is.
     Unavailable,
+    /// What was sent took too long to come.
+    RequestTimeout,
     /// It took too long.
     Timeout,
 }
@@ -62,6 +64,7 @@ impl Code {
             Self::Internal => "internal",
             Self::StripeUnavailable => "stripe_unavailable",
             Self::Unavailable => "unavailable",
+            Self::RequestTimeout => "request_timeout",
             Self::Timeout => "timeout",
         }
     }
@@ -80,6 +83,7 @@ impl Code {
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StripeUnavailable => StatusCode::BAD_GATEWAY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -100,6 +104,7 @@ impl Code {
             Self::Internal => "Something went wrong here",
             Self::StripeUnavailable => "The payment service doesn't answer",
             Self::Unavailable => "Not right now",
+            Self::RequestTimeout => "It didn't come in time",
             Self::Timeout => "It took too long",
         }
     }
@@ -216,7 +221,10 @@ impl From<LedgerError> for Problem {
                 Self::new(Code::Unavailable, "token-service can't be asked; try again")
                     .retry_after(AGAIN)
             }
-            LedgerError::Refused(_) | LedgerError::KeyReused(_) | LedgerError::NoAccount => {
+            LedgerError::Refused(_)
+            | LedgerError::KeyReused(_)
+            | LedgerError::RevisionReused
+            | LedgerError::NoAccount => {
                 tracing::error!(%error, "the ledger refuses a request");
                 Self::new(Code::Internal, "the ledger refused it; the log knows more")
             }
@@ -242,6 +250,11 @@ impl From<Begin> for Problem {
                 tracing::error!(message, "Stripe refuses a purchase");
                 let detail =
                     "the payment service refused to begin this purchase; nothing was charged";
+                Self::new(Code::StripeUnavailable, detail)
+            }
+            Begin::Forbidden(why) => {
+                tracing::error!(why, "Stripe doesn't let us begin a purchase");
+                let detail = "the payment service doesn't let this shop sell; nothing was charged";
                 Self::new(Code::StripeUnavailable, detail)
             }
             Begin::Away(why) => {

@@ -7,10 +7,7 @@ use super::{
 use crate::{
     clock,
     intake::NotKept,
-    store::{
-        alerts::Kind as Alert,
-        inbox::{NewEvent, STRIPE},
-    },
+    store::inbox::{NewEvent, STRIPE},
     stripe::event,
 };
 use axum::{
@@ -34,7 +31,7 @@ pub async fn stripe(
     let now = clock::now();
     if let Err(refusal) = app.secrets.verify(shown, &body, clock::seconds(now)) {
         let words = refusal.to_string();
-        app.store.alert(Alert::BadSignature, "/webhooks/stripe", &words, now).await?;
+        app.strangers.note(words.clone());
         return Err(Problem::new(Code::InvalidRequest, words));
     }
     let kept = app.intake.keep(incoming(&body)).await;

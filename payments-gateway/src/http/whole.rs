@@ -1,18 +1,25 @@
 //! A request, whole: its body is read first, then it is worked on in a task of its own, which nobody cancels, and
 //! which has a time. One line in the log says how it went.
 
-use super::problem::{Code, Problem};
+use super::{
+    BODY_BYTES_MAX,
+    problem::{Code, Problem},
+    webhook,
+};
 use crate::clock;
 use axum::{
     Router,
-    body::Body,
-    http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header},
+    body::{Body, Bytes, HttpBody as _},
+    http::{HeaderMap, HeaderValue, Request, Response, header},
     response::IntoResponse as _,
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use std::{convert::Infallible, time::Duration};
-use tokio::time::{Instant, timeout};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
@@ -23,8 +30,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take. What was begun goes on.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest body of any route.
-const BODY_BYTES_MAX: usize = super::webhook::BODY_BYTES_MAX;
+/// Bodies longer than a call's that are read at a time, of whoever claims to be Stripe.
+const LARGE_MAX: usize = 64;
+
+/// A body that takes no room worth speaking of.
+const SHORT_BYTES: u64 = 64 * 1024;
 
 /// Answers requests with a router.
 #[derive(Clone)]
@@ -33,9 +43,44 @@ pub struct Whole {
     pub router: Router,
     /// Who waits for them at the end.
     pub tasks: TaskTracker,
+    /// Room for long bodies.
+    large: Arc<Semaphore>,
 }
 
 impl Whole {
+    /// Answers with this router; `tasks` is who waits for what was begun.
+    #[must_use]
+    pub fn new(router: Router, tasks: TaskTracker) -> Self {
+        Self { router, tasks, large: Arc::new(Semaphore::new(LARGE_MAX)) }
+    }
+
+    /// Reads a body, as long as it may be for where it goes.
+    async fn read(&self, path: &str, body: Incoming) -> Result<Bytes, Problem> {
+        let is_short = body.size_hint().exact().is_some_and(|bytes| bytes <= SHORT_BYTES);
+        let (bytes_max, _room) = match path {
+            "/webhooks/stripe" if is_short => (webhook::BODY_BYTES_MAX, None),
+            "/webhooks/stripe" => match Arc::clone(&self.large).try_acquire_owned() {
+                Ok(room) => (webhook::BODY_BYTES_MAX, Some(room)),
+                Err(_) => {
+                    let detail = "too many long bodies come at once; send it again";
+                    return Err(Problem::new(Code::Unavailable, detail).retry_after(BODY_TIMEOUT));
+                }
+            },
+            _ => (BODY_BYTES_MAX, None),
+        };
+        match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(Problem::new(Code::BodyTooLarge, format!("at most {bytes_max} bytes are read")))
+            }
+            Ok(Err(_)) => Err(Problem::field("body", "it didn't come whole")),
+            Err(_) => {
+                let detail = format!("the body didn't come within {BODY_TIMEOUT:?}");
+                Err(Problem::new(Code::RequestTimeout, detail))
+            }
+        }
+    }
+
     /// Answers a request.
     ///
     /// # Errors
@@ -51,23 +96,9 @@ impl Whole {
             method = %head.method, path
         );
         let begun = Instant::now();
-        let read = timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-        let mut answer = match read {
-            Ok(Ok(body)) => {
-                self.work(Request::from_parts(head, Body::from(body.to_bytes())), span.clone())
-                    .await
-            }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let detail = format!("at most {BODY_BYTES_MAX} bytes are read");
-                Problem::new(Code::BodyTooLarge, detail).into_response()
-            }
-            Ok(Err(_)) => Problem::field("body", "it didn't come whole").into_response(),
-            Err(_) => {
-                let detail = format!("the body didn't come within {BODY_TIMEOUT:?}");
-                let mut answer = Problem::new(Code::Timeout, detail).into_response();
-                *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
-                answer
-            }
+        let mut answer = match self.read(head.uri.path(), body).await {
+            Ok(body) => self.work(Request::from_parts(head, Body::from(body)), span.clone()).await,
+            Err(problem) => problem.into_response(),
         };
         name(&mut answer, &request_id);
         let (status, ms) = (answer.status().as_u16(), begun.elapsed().as_millis());

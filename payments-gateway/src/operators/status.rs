@@ -97,7 +97,7 @@ pub fn not_kept(error: NotKept) -> Status {
 pub fn stripe(id: &str, error: &CallError) -> Status {
     match error {
         CallError::Refused { .. } => not_creditable(id, &error.to_string()),
-        CallError::Broken { .. } | CallError::Away(_) => {
+        CallError::Broken { .. } | CallError::Away(_) | CallError::Forbidden(_) => {
             unavailable(Reason::StripeUnavailable, format!("{error}; nothing was changed"))
         }
     }

@@ -84,14 +84,29 @@ impl Store {
         detail: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        tracing::warn!(alert = kind.as_str(), subject, detail, "security alert");
+        self.alerts_of(kind, subject, detail, 1, now).await
+    }
+
+    /// The same for something that happened so often.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn alerts_of(
+        &self,
+        kind: Kind,
+        subject: &str,
+        detail: &str,
+        count: i64,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        tracing::warn!(alert = kind.as_str(), subject, detail, count, "security alert");
         let detail: String = detail.chars().filter(|c| *c != '\0').take(DETAIL_CHARS_MAX).collect();
         self.query(
             "INSERT INTO gateway.alerts \
              (id, kind, subject, hour, count, detail, first_at, last_at, state) \
-             VALUES ($1, $2, $3, $4, 1, $5, $6, $6, 'open') \
+             VALUES ($1, $2, $3, $4, $7, $5, $6, $6, 'open') \
              ON CONFLICT (kind, subject, hour) DO UPDATE SET \
-             count = alerts.count + 1, detail = excluded.detail, last_at = excluded.last_at",
+             count = alerts.count + excluded.count, detail = excluded.detail, last_at = excluded.last_at",
         )
         .bind(new_id(now))
         .bind(kind.as_str().to_owned())
@@ -99,6 +114,7 @@ impl Store {
         .bind(now.div_euclid(HOUR))
         .bind(detail)
         .bind(now)
+        .bind(count)
         .execute(&self.writers)
         .await?;
         Ok(())

@@ -30,6 +30,9 @@ pub struct Call {
 const COLUMNS: &str = "key, purchase_id, path, body, outcome, status, request_id, error, created_at, \
     answered_at";
 
+/// What Stripe told: the status, its name for the call, and what it had against it.
+pub type Told<'a> = (Option<u16>, Option<&'a str>, Option<&'a str>);
+
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -67,12 +70,18 @@ impl Store {
         Ok(())
     }
 
-    /// Writes down the next attempt of a purchase, if `attempt` is still its newest.
+    /// Writes down that a call was refused, and the next attempt, if `attempt` is still the newest.
     ///
     /// # Errors
     /// The database isn't there.
-    pub async fn record_next_call(&self, attempt: i64, call: &Call) -> Result<bool, StoreError> {
+    pub async fn record_next_call(
+        &self,
+        attempt: i64,
+        (key, told): (&str, Told<'_>),
+        call: &Call,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        self.answer(&mut tx, key, Outcome::Refused, told, call.created_at).await?;
         let update = self.query(
             "UPDATE gateway.purchases SET attempt = $2 + 1 \
              WHERE id = $1 AND attempt = $2 AND state = 'created'",
@@ -84,6 +93,29 @@ impl Store {
         }
         tx.commit().await?;
         Ok(is_next)
+    }
+
+    /// Writes down that a call was refused, and with it the purchase.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn refuse_purchase(
+        &self,
+        purchase_id: &str,
+        key: &str,
+        told: Told<'_>,
+        note: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        self.answer(&mut tx, key, Outcome::Refused, told, now).await?;
+        let update = self.query(
+            "UPDATE gateway.purchases SET state = 'failed', note = $2, updated_at = $3 \
+             WHERE id = $1 AND state = 'created'",
+        );
+        let update = update.bind(purchase_id.to_owned()).bind(note.to_owned()).bind(now);
+        super::rows_changed(update, &mut tx).await?;
+        Ok(tx.commit().await?)
     }
 
     /// A call.
@@ -116,21 +148,34 @@ impl Store {
         &self,
         key: &str,
         outcome: Outcome,
-        (status, request_id, error): (Option<u16>, Option<&str>, Option<&str>),
+        told: Told<'_>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.query(
+        let mut tx = self.begin().await?;
+        self.answer(&mut tx, key, outcome, told, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn answer(
+        &self,
+        tx: &mut Tx,
+        key: &str,
+        outcome: Outcome,
+        (status, request_id, error): Told<'_>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let update = self.query(
             "UPDATE gateway.calls SET outcome = $2, status = $3, request_id = $4, error = $5, \
              answered_at = $6 WHERE key = $1 AND outcome = 'open'",
-        )
-        .bind(key.to_owned())
-        .bind(outcome.as_str().to_owned())
-        .bind(status.map(i64::from))
-        .bind(request_id.map(str::to_owned))
-        .bind(error.map(str::to_owned))
-        .bind(now)
-        .execute(&self.writers)
-        .await?;
+        );
+        let update = update
+            .bind(key.to_owned())
+            .bind(outcome.as_str().to_owned())
+            .bind(status.map(i64::from))
+            .bind(request_id.map(str::to_owned))
+            .bind(error.map(str::to_owned))
+            .bind(now);
+        super::rows_changed(update, tx).await?;
         Ok(())
     }
 }

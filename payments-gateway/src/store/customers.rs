@@ -95,6 +95,17 @@ impl Store {
         Ok(())
     }
 
+    /// Stripe knows no such customer any more.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn forget_stripe_customer(&self, account_id: &str) -> Result<(), StoreError> {
+        let update =
+            self.query("UPDATE gateway.customers SET stripe_customer = NULL WHERE account_id = $1");
+        update.bind(account_id.to_owned()).execute(&self.writers).await?;
+        Ok(())
+    }
+
     /// The customer, written down if need be, and locked until the transaction's end: one purchase of an
     /// account is begun at a time, whichever replica begins it.
     ///

@@ -26,6 +26,8 @@ pub async fn ask(
         ("Checkout Sessions", Request::sessions_since(i64::from(u32::MAX), None)),
         ("PaymentIntents", Request::intents_since(i64::from(u32::MAX), None)),
         ("Events", Request::events_between(0, Some(1), None)),
+        ("Refunds", Request::refunds_until(1)),
+        ("Disputes", Request::disputes_until(1)),
     ];
     for (right, request) in rights {
         match stripe.call(&request).await {
@@ -33,14 +35,14 @@ pub async fn ask(
             Err(error @ CallError::Refused { .. }) => {
                 findings.push(Finding::Doubtful(format!("{right}: {error}")));
             }
-            Err(CallError::Away(why)) if why.starts_with("401") => {
+            Err(CallError::Forbidden(why)) if why.starts_with("401") => {
                 findings.push(Finding::Wrong(format!(
                     "Stripe doesn't know STRIPE_SECRET_KEY ({why}): copy it anew from the dashboard"
                 )));
                 return findings;
             }
-            Err(CallError::Away(why)) if why.starts_with("403") => {
-                findings.push(Finding::Doubtful(format!(
+            Err(CallError::Forbidden(why)) => {
+                findings.push(Finding::Wrong(format!(
                     "STRIPE_SECRET_KEY lacks the right to {right} ({why}): give it in the dashboard"
                 )));
             }

@@ -66,11 +66,16 @@ pub enum CallError {
         status: u16,
         /// Stripe's code, or type.
         code: String,
+        /// What it is about.
+        param: Option<String>,
         /// Stripe's words.
         message: String,
         /// Stripe's name for the call.
         request_id: Option<String>,
     },
+    /// Our key isn't known, or lacks a right: it didn't happen, and may once somebody has seen to that.
+    #[error("Stripe doesn't let us: {0}")]
+    Forbidden(String),
     /// Stripe failed, and says the same for this key from now on. Whether it happened has to be looked up.
     #[error("Stripe failed ({status}) and repeats it for this key")]
     Broken {
@@ -236,6 +241,7 @@ fn judge(request: &Request, answer: &Sent) -> Result<Answer, Attempt> {
         };
     }
     let error = body.as_ref().and_then(|body| body.get("error"));
+    let is_stripes = error.is_some_and(Value::is_object);
     let word = |name: &str| error.and_then(|error| error.get(name)).and_then(Value::as_str);
     let code = word("code").or_else(|| word("type")).unwrap_or("unknown").to_owned();
     let message = word("message").unwrap_or("no message").to_owned();
@@ -249,7 +255,7 @@ fn judge(request: &Request, answer: &Sent) -> Result<Answer, Attempt> {
     match (status, wanted) {
         // A key that we have to change, or rights that we lack: nothing happened, and it may once that is mended.
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
-            Err(Attempt::Final(CallError::Away(format!("{status}: {message}"))))
+            Err(Attempt::Final(CallError::Forbidden(format!("{status}: {message}"))))
         }
         _ if status.is_server_error() && replayed => {
             Err(Attempt::Final(CallError::Broken { status: status.as_u16(), request_id }))
@@ -261,10 +267,12 @@ fn judge(request: &Request, answer: &Sent) -> Result<Answer, Attempt> {
             Err(Attempt::Final(CallError::Away(format!("{status}: {message}"))))
         }
         (_, Some("true")) => Err(away(format!("{status}: {message}"))),
-        _ if is_worth_it => Err(away(format!("{status}: {message}"))),
+        // Somebody on the way says so, not Stripe: it tells nothing about what happened.
+        _ if is_worth_it || !is_stripes => Err(away(format!("{status}: {message}"))),
         _ => Err(Attempt::Final(CallError::Refused {
             status: status.as_u16(),
             code,
+            param: word("param").map(str::to_owned),
             message,
             request_id,
         })),

@@ -194,6 +194,18 @@ impl Request {
         }
     }
 
+    /// Refunds of the distant past: whether we may ask.
+    #[must_use]
+    pub fn refunds_until(until: i64) -> Self {
+        Self::of(&ListRefund::new().created(before(until)).limit(1))
+    }
+
+    /// Disputes of the distant past: whether we may ask.
+    #[must_use]
+    pub fn disputes_until(until: i64) -> Self {
+        Self::of(&ListDispute::new().created(before(until)).limit(1))
+    }
+
     /// The disputes of a payment, after the one named.
     #[must_use]
     pub fn disputes(intent: &str, after: Option<&str>) -> Self {
@@ -245,6 +257,10 @@ fn metadata(purchase: &Purchase) -> HashMap<String, String> {
 /// The account, as far as Stripe has room: an account's id has at most 128 characters.
 fn reference(purchase: &Purchase) -> String {
     purchase.account_id.clone()
+}
+
+fn before(until: i64) -> RangeQueryTs {
+    RangeQueryTs::Bounds(RangeBoundsTs { lt: Some(until), ..RangeBoundsTs::default() })
 }
 
 fn from(since: i64) -> RangeQueryTs {
