@@ -87,7 +87,7 @@ pub struct Packages {
 
 /// What is sold, with the costs of what tokens are spent on.
 #[utoipa::path(get, path = "/v1/packages", tag = "catalog", security(()),
-    responses((status = 200, body = Packages)))]
+    responses((status = 200, description = "As asked.", body = Packages)))]
 pub async fn packages(State(app): State<App>) -> Json<Packages> {
     let catalog = &app.catalog;
     let money = |minor| Money { minor, currency: catalog.currency.code().to_owned() };
@@ -239,9 +239,9 @@ pub async fn held(app: &App, account_id: &str) -> Result<GetBalanceResponse, Pro
 
 /// What you hold.
 #[utoipa::path(get, path = "/v1/balance", tag = "account", security(("user" = []), ("session" = [])),
-    responses((status = 200, body = BalanceView),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = BalanceView),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn balance(State(app): State<App>, user: User) -> Result<Json<BalanceView>, Problem> {
     let held = held(&app, &user.account_id).await?;
     Ok(Json(BalanceView::of(&user.account_id, &held, crate::clock::now())))
@@ -250,10 +250,10 @@ pub async fn balance(State(app): State<App>, user: User) -> Result<Json<BalanceV
 /// Your transactions, newest first.
 #[utoipa::path(get, path = "/v1/transactions", tag = "account", params(PageQuery),
     security(("user" = []), ("session" = [])),
-    responses((status = 200, body = Page<TransactionView>),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = Page<TransactionView>),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn transactions(
     State(app): State<App>,
     user: User,
@@ -338,16 +338,22 @@ pub struct Usage {
 /// What you used, by action.
 #[utoipa::path(get, path = "/v1/usage", tag = "account", params(Period),
     security(("user" = []), ("session" = [])),
-    responses((status = 200, body = Usage),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = Usage),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn usage(
     State(app): State<App>,
     user: User,
     Asked(period): Asked<Period>,
 ) -> Result<Json<Usage>, Problem> {
     let (from, to) = (moment("from", period.from.as_deref())?, moment("to", period.to.as_deref())?);
+    let moments = |from: prost_types::Timestamp, to: prost_types::Timestamp| {
+        (from.seconds, from.nanos) < (to.seconds, to.nanos)
+    };
+    if from.zip(to).is_some_and(|(from, to)| !moments(from, to)) {
+        return Err(Problem::field("to", "give a time after `from`"));
+    }
     let used = used(&app, &user.account_id, from, to).await?;
     Ok(Json(Usage { from: time(from.as_ref()), to: time(to.as_ref()), ..used }))
 }
@@ -411,9 +417,9 @@ pub struct Stats {
 
 /// Your account in figures.
 #[utoipa::path(get, path = "/v1/stats", tag = "account", security(("user" = []), ("session" = [])),
-    responses((status = 200, body = Stats),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = Stats),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn stats(State(app): State<App>, user: User) -> Result<Json<Stats>, Problem> {
     let held = held(&app, &user.account_id).await?;
     let used = used(&app, &user.account_id, None, None).await?;

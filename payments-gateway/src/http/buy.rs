@@ -74,10 +74,10 @@ pub struct PaymentIntent {
 /// Your purchases, newest first.
 #[utoipa::path(get, path = "/v1/purchases", tag = "purchases", params(PageQuery),
     security(("user" = []), ("session" = [])),
-    responses((status = 200, body = Page<PurchaseView>),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = Page<PurchaseView>),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn purchases(
     State(app): State<App>,
     user: User,
@@ -107,10 +107,10 @@ pub async fn own(app: &App, user: &User, id: &str) -> Result<Purchase, Problem> 
 #[utoipa::path(get, path = "/v1/purchases/{id}", tag = "purchases",
     params(("id" = String, Path, description = "The purchase.")),
     security(("user" = []), ("session" = [])),
-    responses((status = 200, body = PurchaseView),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 404, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = PurchaseView),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, or it is somebody else's.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn purchase(
     State(app): State<App>,
     user: User,
@@ -123,15 +123,15 @@ pub async fn purchase(
 #[utoipa::path(post, path = "/v1/checkout/sessions", tag = "purchases", request_body = Order,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", max_length = 255)),
     security(("user" = []), ("session" = [])),
-    responses((status = 201, body = CheckoutSession), (status = 200, body = CheckoutSession),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 403, body = Described, content_type = "application/problem+json"),
-        (status = 409, body = Described, content_type = "application/problem+json"),
-        (status = 415, body = Described, content_type = "application/problem+json"),
-        (status = 429, body = Described, content_type = "application/problem+json"),
-        (status = 502, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 201, description = "Made.", body = CheckoutSession), (status = 200, description = "There already: the one that is open, or that the key stands for.", body = CheckoutSession),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
+        (status = 409, description = "The key stands for another request.", body = Described, content_type = "application/problem+json"),
+        (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
+        (status = 429, description = "Too many purchases: ask again after Retry-After.", body = Described, content_type = "application/problem+json"),
+        (status = 502, description = "Stripe doesn't answer, or refuses.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn checkout(
     State(app): State<App>,
     user: User,
@@ -152,12 +152,12 @@ pub async fn checkout(
 #[utoipa::path(post, path = "/v1/checkout/sessions/{purchase}/cancel", tag = "purchases",
     params(("purchase" = String, Path, description = "The purchase.")),
     security(("user" = []), ("session" = [])),
-    responses((status = 200, body = PurchaseView),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 403, body = Described, content_type = "application/problem+json"),
-        (status = 404, body = Described, content_type = "application/problem+json"),
-        (status = 502, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = PurchaseView),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, or it is somebody else's.", body = Described, content_type = "application/problem+json"),
+        (status = 502, description = "Stripe doesn't answer, or refuses.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn cancel(
     State(app): State<App>,
     user: User,
@@ -171,16 +171,16 @@ pub async fn cancel(
 #[utoipa::path(post, path = "/v1/payment-intents", tag = "purchases", request_body = Order,
     params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", max_length = 255)),
     security(("user" = []), ("session" = [])),
-    responses((status = 201, body = PaymentIntent), (status = 200, body = PaymentIntent),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 403, body = Described, content_type = "application/problem+json"),
-        (status = 404, body = Described, content_type = "application/problem+json"),
-        (status = 409, body = Described, content_type = "application/problem+json"),
-        (status = 415, body = Described, content_type = "application/problem+json"),
-        (status = 429, body = Described, content_type = "application/problem+json"),
-        (status = 502, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 201, description = "Made.", body = PaymentIntent), (status = 200, description = "There already: the one that the key stands for.", body = PaymentIntent),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such thing, or it is somebody else's.", body = Described, content_type = "application/problem+json"),
+        (status = 409, description = "The key stands for another request.", body = Described, content_type = "application/problem+json"),
+        (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
+        (status = 429, description = "Too many purchases: ask again after Retry-After.", body = Described, content_type = "application/problem+json"),
+        (status = 502, description = "Stripe doesn't answer, or refuses.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn payment_intent(
     State(app): State<App>,
     user: User,

@@ -78,11 +78,11 @@ pub struct OpenedSession {
 /// Opens a session for a user, on behalf of your backend.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = OpenSession,
     security(("service" = [])),
-    responses((status = 201, body = OpenedSession),
-        (status = 400, body = Described, content_type = "application/problem+json"),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 415, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 201, description = "Made.", body = OpenedSession),
+        (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn open(
     State(app): State<App>,
     headers: HeaderMap,
@@ -219,9 +219,9 @@ pub struct CurrentSession {
 
 /// Who you are.
 #[utoipa::path(get, path = "/v1/session", tag = "sessions", security(("user" = []), ("session" = [])),
-    responses((status = 200, body = CurrentSession),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 200, description = "As asked.", body = CurrentSession),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn current(user: User) -> Json<CurrentSession> {
     let session = user.session.as_ref();
     Json(CurrentSession {
@@ -233,10 +233,10 @@ pub async fn current(user: User) -> Json<CurrentSession> {
 
 /// Signs out.
 #[utoipa::path(delete, path = "/v1/session", tag = "sessions", security(("user" = []), ("session" = [])),
-    responses((status = 204),
-        (status = 401, body = Described, content_type = "application/problem+json"),
-        (status = 403, body = Described, content_type = "application/problem+json"),
-        (status = 503, body = Described, content_type = "application/problem+json")))]
+    responses((status = 204, description = "Signed out."),
+        (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
+        (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn end(State(app): State<App>, user: User) -> Result<Response, Problem> {
     let mut answer = StatusCode::NO_CONTENT.into_response();
     leave(&app, &user, &mut answer).await?;

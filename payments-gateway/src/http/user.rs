@@ -3,6 +3,7 @@
 use super::{
     App,
     problem::{Code, Problem},
+    whole::RequestId,
 };
 use crate::{
     clock,
@@ -11,7 +12,7 @@ use crate::{
 };
 use axum::{
     extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use proto::jwt::{self, NamedSecrets, Refused, Verified, Verifier};
@@ -174,8 +175,13 @@ pub struct CookieSession {
 }
 
 /// Whoever asks for a page: somebody, or nobody. Its forms show their CSRF token themselves.
-#[derive(Clone, Debug)]
-pub struct Visitor(pub Option<User>);
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// Somebody.
+    pub user: Option<User>,
+    /// What the request is called in the log.
+    pub request_id: RequestId,
+}
 
 impl User {
     async fn of(parts: &Parts, app: &App) -> Result<Self, Problem> {
@@ -265,12 +271,11 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let request_id = parts.extensions.get::<RequestId>().cloned().unwrap_or_default();
         match User::of(parts, &App::from_ref(state)).await {
-            Ok(user) => Ok(Self(Some(user))),
-            Err(problem)
-                if problem.code == Code::Unauthenticated && parts.method == Method::GET =>
-            {
-                Ok(Self(None))
+            Ok(user) => Ok(Self { user: Some(user), request_id }),
+            Err(problem) if problem.code == Code::Unauthenticated => {
+                Ok(Self { user: None, request_id })
             }
             Err(problem) => Err(problem),
         }

@@ -36,6 +36,10 @@ const LARGE_MAX: usize = 64;
 /// A body that takes no room worth speaking of.
 const SHORT_BYTES: u64 = 64 * 1024;
 
+/// What a request is called in the log.
+#[derive(Clone, Debug, Default)]
+pub struct RequestId(pub String);
+
 /// Answers requests with a router.
 #[derive(Clone)]
 pub struct Whole {
@@ -97,7 +101,11 @@ impl Whole {
         );
         let begun = Instant::now();
         let mut answer = match self.read(head.uri.path(), body).await {
-            Ok(body) => self.work(Request::from_parts(head, Body::from(body)), span.clone()).await,
+            Ok(body) => {
+                let mut request = Request::from_parts(head, Body::from(body));
+                request.extensions_mut().insert(RequestId(request_id.clone()));
+                self.work(request, span.clone()).await
+            }
             Err(problem) => problem.into_response(),
         };
         name(&mut answer, &request_id);
