@@ -52,6 +52,11 @@ pub struct Config {
     )]
     pub catalog: String,
 
+    /// What this deployment is called among those that share an account of Stripe's [default: the catalog's
+    /// economy].
+    #[arg(long, env = "PAYMENTS_GATEWAY_NAME", value_name = "NAME", value_parser = name)]
+    pub name: Option<String>,
+
     /// Where token-service answers.
     #[arg(long, env = "PAYMENTS_GATEWAY_TOKEN_SERVICE", default_value = "http://127.0.0.1:50051")]
     #[arg(value_name = "URL")]
@@ -273,6 +278,9 @@ impl FromStr for PublicUrl {
             return Err("give a URL without a path: pages are at its root".to_owned());
         }
         match uri.scheme_str() {
+            _ if uri.authority().is_some_and(|it| it.as_str().contains('@')) => {
+                return Err("give a URL without a name or password".to_owned());
+            }
             Some("https") => {}
             Some("http") if is_loopback(host) => {}
             Some("http") => {
@@ -280,13 +288,29 @@ impl FromStr for PublicUrl {
             }
             _ => return Err(wrong.to_owned()),
         }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
+        // As browsers write an origin.
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let port = match (scheme, uri.port_u16()) {
+            (_, None) | ("https", Some(443)) | ("http", Some(80)) => String::new(),
+            (_, Some(port)) => format!(":{port}"),
+        };
+        Ok(Self(format!("{scheme}://{}{port}", host.to_lowercase())))
     }
 }
 
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The longest name of a deployment.
+const NAME_CHARS_MAX: usize = 64;
+
+fn name(text: &str) -> Result<String, String> {
+    let is_usable = (1..=NAME_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-.".contains(&c));
+    let wrong = || format!("give 1 to {NAME_CHARS_MAX} of a-z, A-Z, 0-9, _, - and .");
+    is_usable.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 fn secret(text: &str) -> Result<Secret, String> {
@@ -313,6 +337,13 @@ fn api_base(text: &str) -> Result<String, String> {
 }
 
 impl Config {
+    /// Promotion codes and coupons that are ours: an empty setting names none.
+    #[must_use]
+    pub fn promotions(&self) -> Vec<String> {
+        let named = self.stripe_promotion_codes.iter().map(|id| id.trim().to_owned());
+        named.filter(|id| !id.is_empty()).collect()
+    }
+
     /// Real money? As Stripe's key says.
     ///
     /// # Errors

@@ -128,7 +128,7 @@ pub fn router(app: App) -> Router {
         .route("/tokens/success", get(page::after::success))
         .route("/tokens/cancel", get(page::after::cancel).post(page::after::give_up))
         .route("/account", get(page::account::show))
-        .route("/session/{code}", get(sessions::enter))
+        .route("/session/{code}", get(page::account::enter).head(sessions::peek))
         .route("/session/end", post(page::account::sign_out))
         .route("/assets/{name}", get(pages::asset))
         .fallback(nothing)
@@ -146,7 +146,8 @@ async fn guarded(mut answer: Response, secure: bool) -> Response {
     };
     say(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     say(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    say(header::REFERRER_POLICY, "no-referrer");
+    // Not `no-referrer`: with that a form's POST says `Origin: null`, which is nobody's.
+    say(header::REFERRER_POLICY, "same-origin");
     say(header::X_FRAME_OPTIONS, "DENY");
     say(header::CACHE_CONTROL, "no-store");
     say(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");

@@ -109,6 +109,8 @@ pub struct Purchases {
     livemode: bool,
     sells_discounts: bool,
     public_url: Arc<str>,
+    /// What this deployment is called at Stripe.
+    name: Arc<str>,
 }
 
 /// What is sold, as the catalog has it.
@@ -127,11 +129,12 @@ impl Purchases {
         (store, stripe, intake): (Store, stripe::Client, Intake),
         catalog: Arc<Catalog>,
         (livemode, sells_discounts): (bool, bool),
-        public_url: &str,
+        (name, public_url): (&str, &str),
     ) -> Self {
         let catalog_version = catalog.digest().into();
-        let public_url = public_url.into();
+        let (name, public_url) = (name.into(), public_url.into());
         Self {
+            name,
             store,
             stripe,
             intake,
@@ -288,8 +291,11 @@ impl Purchases {
         now: i64,
     ) -> Call {
         let request = match purchase.kind() {
-            Kind::Checkout => Request::create_session(purchase, &self.returns(purchase), customer),
-            Kind::PaymentIntent => Request::create_intent(purchase, customer.0),
+            Kind::Checkout => {
+                let returns = self.returns(purchase);
+                Request::create_session(purchase, &self.name, &returns, customer)
+            }
+            Kind::PaymentIntent => Request::create_intent(purchase, &self.name, customer.0),
         };
         Call {
             key: attempt_key(&purchase.id, purchase.attempt),

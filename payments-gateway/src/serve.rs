@@ -111,13 +111,14 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
         &config.stripe_api_version,
     )
     .map_err(|error| settings(error.to_string()))?;
-    let promotions: Arc<[String]> = config.stripe_promotion_codes.clone().into();
+    let promotions: Arc<[String]> = config.promotions().into();
+    let name: Arc<str> = config.name.clone().unwrap_or_else(|| catalog.economy.clone()).into();
     let (intake, scribe_task) = intake::open(store.clone());
     let purchases = Purchases::new(
         (store.clone(), stripe.clone(), intake.clone()),
         Arc::clone(&catalog),
         (livemode, !promotions.is_empty()),
-        public_url.as_str(),
+        (&name, public_url.as_str()),
     );
     let settle = Settle {
         store: store.clone(),
@@ -131,6 +132,7 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
         stripe: stripe.clone(),
         ledger: ledger.clone(),
         intake: intake.clone(),
+        name: Arc::clone(&name),
         every: Duration::from_secs(config.reconcile_seconds.into()),
         look_again: Duration::from_secs(config.look_again_seconds.into()),
     };
@@ -155,7 +157,8 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
     let (front, back, scribe) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
     let stop = CancellationToken::new();
     scribe.spawn(scribe_task.run());
-    let worker = Worker::new(settle.clone(), intake.clone(), livemode, config.workers.into());
+    let whose = (Arc::clone(&name), livemode);
+    let worker = Worker::new(settle.clone(), intake.clone(), whose, config.workers.into());
     back.spawn(worker.run(stop.clone()));
     back.spawn(reconciler.clone().run(stop.clone()));
     back.spawn(app.strangers.clone().tell(store.clone(), stop.clone()));

@@ -42,7 +42,7 @@ const POSTGRES_SETTINGS: &str = "SET lock_timeout = '5s'; SET statement_timeout 
 /// One migration at a time, however many replicas start at once. The number is anything that nobody else
 /// locks.
 const MIGRATION_LOCK: &str = "SET LOCAL lock_timeout = '10min'; SET LOCAL statement_timeout = 0; \
-    CREATE SCHEMA IF NOT EXISTS gateway; SELECT pg_advisory_xact_lock(7526769)";
+    SELECT pg_advisory_xact_lock(7526769); CREATE SCHEMA IF NOT EXISTS gateway";
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 use serde_json::Value;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +77,8 @@ const ABOUT_PAYING: [&str; 9] = [
 pub struct Worker {
     settle: Settle,
     intake: Intake,
+    /// What this deployment is called at Stripe.
+    name: Arc<str>,
     livemode: bool,
     width: usize,
     owner: String,
@@ -114,9 +116,14 @@ enum About {
 impl Worker {
     /// A worker for events of one mode, so many at a time.
     #[must_use]
-    pub fn new(settle: Settle, intake: Intake, livemode: bool, width: usize) -> Self {
+    pub fn new(
+        settle: Settle,
+        intake: Intake,
+        (name, livemode): (Arc<str>, bool),
+        width: usize,
+    ) -> Self {
         let owner = new_id(clock::now());
-        Self { settle, intake, livemode, width, owner }
+        Self { settle, intake, name, livemode, width, owner }
     }
 
     /// Works until it is told to stop, and then finishes what it has begun.
@@ -180,6 +187,9 @@ impl Worker {
         }
         if event.shape == Shape::Thin {
             return Some("a thin event: nothing of ours sends these".to_owned());
+        }
+        if let Some(other) = facts::gateway(&event.object).filter(|name| *name != &*self.name) {
+            return Some(format!("{} is about a purchase of {other}", event.kind));
         }
         let names = facts::purchase_id(&event.object).is_some();
         let is_payment = matches!(
@@ -325,7 +335,7 @@ impl Worker {
             }
             let Some(id) = facts::purchase_id(object) else { return Ok(About::Nothing) };
             let Some(purchase) = store.purchase(Named::Purchase(id)).await? else {
-                return Ok(About::Unknown(id.to_owned()));
+                return Ok(self.unknown(id, object));
             };
             // Its call's answer may not have come yet, or be lost: the same call tells.
             return Ok(match purchase.session_id {
@@ -343,7 +353,7 @@ impl Worker {
             return Ok(About::Purchase(Box::new(purchase)));
         }
         if let Some(id) = facts::purchase_id(object) {
-            return self.named(id).await;
+            return self.named(id, object).await;
         }
         // Refunds and disputes don't say whose they are; their payment does.
         let Some(intent) = intent.filter(|_| kind != "payment_intent") else {
@@ -351,7 +361,7 @@ impl Worker {
         };
         match self.settle.stripe.call(&Request::intent(&intent)).await {
             Ok(answer) => match facts::purchase_id(&answer.body) {
-                Some(id) => self.named(id).await,
+                Some(id) => self.named(id, &answer.body).await,
                 None => Ok(About::Nothing),
             },
             Err(error @ CallError::Refused { .. }) if error.is_missing() => Ok(About::Nothing),
@@ -359,11 +369,19 @@ impl Worker {
         }
     }
 
-    async fn named(&self, id: &str) -> Result<About, Trouble> {
+    async fn named(&self, id: &str, object: &Value) -> Result<About, Trouble> {
         Ok(match self.settle.store.purchase(Named::Purchase(id)).await? {
             Some(purchase) => About::Purchase(Box::new(purchase)),
-            None => About::Unknown(id.to_owned()),
+            None => self.unknown(id, object),
         })
+    }
+
+    /// A purchase that isn't here is missing only if it says that it is ours: others sell by this account, too.
+    fn unknown(&self, id: &str, object: &Value) -> About {
+        match facts::gateway(object) {
+            Some(name) if *name == *self.name => About::Unknown(id.to_owned()),
+            Some(_) | None => About::Nothing,
+        }
     }
 }
 

@@ -44,12 +44,16 @@ fn shown(app: &App, came: Visitor, problem: Problem) -> Response {
     let account =
         user.as_ref().map(|it| json!({ "id": it.account_id, "name": null, "email": null }));
     let csrf = user.as_ref().and_then(|user| user.session.as_ref()).map(|session| &session.csrf);
-    let is_stranger = problem.code == Code::Unauthenticated;
-    let (heading, detail) = if is_stranger {
-        let detail = format!("Come here from {} itself: its link signs you in.", app.catalog.title);
-        ("Sign in", detail)
-    } else {
-        (problem.code.title(), problem.detail.clone())
+    let (heading, detail) = match problem.code {
+        Code::Unauthenticated => {
+            let title = &app.catalog.title;
+            ("Sign in", format!("Come here from {title} itself: its link signs you in."))
+        }
+        Code::Csrf => {
+            let detail = "Go back, load the page again, and try once more. Nothing was charged.";
+            ("This page is out of date", detail.to_owned())
+        }
+        code => (code.title(), problem.detail.clone()),
     };
     let answer = problem.into_response();
     let context = json!({

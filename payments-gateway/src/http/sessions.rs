@@ -4,7 +4,7 @@ use super::{
     App,
     problem::{Code, Described, Problem},
     user::{ACCOUNT_CHARS_MAX, User, digest, is_account_id, new_bearer, new_secret},
-    view::{Body, Named},
+    view::Body,
 };
 use crate::{
     clock::{self, SECOND},
@@ -160,13 +160,18 @@ fn is_own_path(text: &str) -> bool {
         && text.bytes().all(|c| c.is_ascii_graphic() && c != b'\\')
 }
 
-/// Takes a session over into the browser that opens its link, which works once.
-pub async fn enter(
-    State(app): State<App>,
-    Named(code): Named<String>,
-) -> Result<Response, Problem> {
+/// Who only looks whether a link is there (mail scanners do) doesn't use it up.
+pub async fn peek() -> StatusCode {
+    StatusCode::OK
+}
+
+/// Takes a session over into the browser that opens its link, which works once. The session that it had ends.
+///
+/// # Errors
+/// The link was opened before, or is too old.
+pub async fn enter(app: &App, code: &str, before: Option<User>) -> Result<Response, Problem> {
     let now = clock::now();
-    let link = app.store.end_session(&digest(&code), Use::Link, now).await?;
+    let link = app.store.end_session(&digest(code), Use::Link, now).await?;
     let link = link.ok_or_else(|| {
         let detail =
             "this link was opened before, or is more than five minutes old; get another one";
@@ -177,9 +182,12 @@ pub async fn enter(
     let Session { account_id, return_url, .. } = link;
     let session = Session { account_id, csrf, return_url: None, expires_at };
     app.store.open_session(&shown.digest, Use::Cookie, &session, now).await?;
+    if let Some(session) = before.and_then(|user| user.session) {
+        app.store.end_session(&session.digest, Use::Cookie, now).await?;
+    }
     let next = return_url.unwrap_or_else(|| "/tokens/buy".to_owned());
     let mut answer = Redirect::to(&next).into_response();
-    set_cookie(&mut answer, &app, &shown.secret, COOKIE_TIME)?;
+    set_cookie(&mut answer, app, &shown.secret, COOKIE_TIME)?;
     Ok(answer)
 }
 

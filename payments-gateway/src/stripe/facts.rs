@@ -44,6 +44,12 @@ pub fn purchase_id(object: &Value) -> Option<&str> {
         .then_some(named)
 }
 
+/// The deployment that an object's metadata names.
+#[must_use]
+pub fn gateway(object: &Value) -> Option<&str> {
+    word(object.get("metadata")?, super::request::GATEWAY)
+}
+
 /// Reads a session that was fetched with its parts. `ours` are the promotion codes and coupons that are ours.
 ///
 /// # Errors

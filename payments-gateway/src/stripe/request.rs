@@ -29,6 +29,9 @@ use stripe_types::{Currency, RangeBoundsTs, RangeQueryTs};
 /// Where our purchase's id stands in the metadata of what Stripe keeps for it.
 pub const PURCHASE: &str = "purchase";
 
+/// Where the name of the deployment stands that it belongs to: several may share an account of Stripe's.
+pub const GATEWAY: &str = "gateway";
+
 /// Objects of one page of a list.
 const PAGE: i64 = 100;
 
@@ -88,6 +91,7 @@ impl Request {
     #[must_use]
     pub fn create_session(
         purchase: &Purchase,
+        gateway: &str,
         returns: &Returns,
         customer: (Option<&str>, Option<&str>),
     ) -> Self {
@@ -105,14 +109,14 @@ impl Request {
         };
         let intent = CreateCheckoutSessionPaymentIntentData {
             description: Some(purchase.name.clone()),
-            metadata: Some(metadata(purchase)),
+            metadata: Some(metadata(purchase, gateway)),
             ..CreateCheckoutSessionPaymentIntentData::new()
         };
         let request = CreateCheckoutSession::new()
             .mode(CheckoutSessionMode::Payment)
             .line_items(vec![line])
             .client_reference_id(reference(purchase))
-            .metadata(metadata(purchase))
+            .metadata(metadata(purchase, gateway))
             .payment_intent_data(intent)
             .success_url(returns.success_url.clone())
             .cancel_url(returns.cancel_url.clone());
@@ -134,11 +138,11 @@ impl Request {
 
     /// Makes a PaymentIntent for a purchase, for Stripe Elements.
     #[must_use]
-    pub fn create_intent(purchase: &Purchase, customer: Option<&str>) -> Self {
+    pub fn create_intent(purchase: &Purchase, gateway: &str, customer: Option<&str>) -> Self {
         let request = CreatePaymentIntent::new(purchase.price_minor, currency(purchase))
             .automatic_payment_methods(CreatePaymentIntentAutomaticPaymentMethods::new(true))
             .description(purchase.name.clone())
-            .metadata(metadata(purchase));
+            .metadata(metadata(purchase, gateway));
         match customer {
             Some(customer) => Self::of(&request.customer(customer)),
             None => Self::of(&request),
@@ -242,9 +246,10 @@ fn currency(purchase: &Purchase) -> Currency {
 }
 
 /// What tells whose a session or payment is, should our own notes be lost.
-fn metadata(purchase: &Purchase) -> HashMap<String, String> {
+fn metadata(purchase: &Purchase, gateway: &str) -> HashMap<String, String> {
     let mut metadata = HashMap::from([
         (PURCHASE.to_owned(), purchase.id.clone()),
+        (GATEWAY.to_owned(), gateway.to_owned()),
         ("account".to_owned(), purchase.account_id.clone()),
         ("tokens".to_owned(), purchase.tokens.to_string()),
     ]);

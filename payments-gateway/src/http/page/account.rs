@@ -8,6 +8,7 @@ use crate::{
         problem::Problem,
         sessions,
         user::{User, Visitor},
+        view::Named,
         words,
     },
 };
@@ -53,6 +54,16 @@ async fn page(app: &App, user: &User) -> Result<Response, Problem> {
         ("usage_text".to_owned(), format!("in the last {USAGE_DAYS} days").into()),
     ]);
     app.pages.write("account.html", context)
+}
+
+/// Signs in with a link, which works once.
+pub async fn enter(
+    State(app): State<App>,
+    visitor: Result<Visitor, Problem>,
+    Named(code): Named<String>,
+) -> Response {
+    let page = async |visitor: Visitor| sessions::enter(&app, &code, visitor.user).await;
+    answered(&app, visitor, page).await
 }
 
 /// What the form that signs out says.
