@@ -6,6 +6,7 @@ use super::{
     user::{Purchase, User},
     world::World,
 };
+use proto::payments::v1::InboxState;
 use serde_json::{Value, json};
 use tests::stripe_sim::{StripeSim, text};
 
@@ -41,7 +42,7 @@ async fn each_event_of_a_payment_is_enough_and_all_together_credit_once() {
         assert_eq!(alone.len(), 1, "{kind}");
         world.deliver(&alone[0]).await;
         let end = end_of(&world, text(&alone[0], "id")).await;
-        assert_eq!(end.state, "done", "{end:?}");
+        assert_eq!(end.state, InboxState::Done, "{end:?}");
         world.credits_once(&user, &bought, 50).await;
 
         let all = world.stripe.events(&[], &bought.id).await;
@@ -115,7 +116,7 @@ async fn types_that_nobody_knows_end_and_lose_no_payment() {
         (event["id"], event["type"], event["data"]["object"]) = (json!(id), json!(kind), object);
         world.deliver(&event).await;
         let end = end_of(&world, id).await;
-        assert!(["ignored", "parked"].contains(&end.state.as_str()), "{kind}: {end:?}");
+        assert!([InboxState::Ignored, InboxState::Parked].contains(&end.state), "{kind}: {end:?}");
         assert!(!end.reason.is_empty(), "{end:?}");
         assert_eq!(world.posted("ada").await, 0);
     }
@@ -142,7 +143,7 @@ async fn every_version_of_the_api_is_understood() {
         assert_eq!(world.posted(version).await, 25, "{version}");
     }
     for event in settled(&world).await {
-        assert_ne!(event.state, "parked", "{event:?}");
+        assert_ne!(event.state, InboxState::Parked, "{event:?}");
     }
 }
 
@@ -155,7 +156,7 @@ async fn an_event_of_the_other_mode_is_kept_and_changes_nothing() {
     let arrived = settled(&world).await;
     assert!(arrived.iter().any(|event| event.kind == "checkout.session.completed"));
     for event in &arrived {
-        assert_eq!(event.state, "ignored", "{event:?}");
+        assert_eq!(event.state, InboxState::Ignored, "{event:?}");
     }
     assert_eq!((world.posted("ada").await, ada.balance().await), (0, 0));
     // Stripe's own mistake is Stripe's to mend: the payment is still to be had.
@@ -177,7 +178,7 @@ async fn events_of_others_are_parked() {
     connected["id"] = json!("evt_connected");
     connected["account"] = json!("acct_1Other");
     world.deliver(&connected).await;
-    assert_eq!(end_of(&world, "evt_connected").await.state, "parked");
+    assert_eq!(end_of(&world, "evt_connected").await.state, InboxState::Parked);
 
     // A session as ours are, of a purchase that isn't in our database.
     let unknown = format!("{}00000000", &bought.id[..bought.id.len() - 8]);
@@ -189,7 +190,7 @@ async fn events_of_others_are_parked() {
     let event = world.stripe.events(&kinds, text(&made, "id")).await.remove(0);
     world.deliver(&event).await;
     let end = end_of(&world, text(&event, "id")).await;
-    assert_eq!(end.state, "parked", "{end:?}");
+    assert_eq!(end.state, InboxState::Parked, "{end:?}");
     assert_eq!(world.posted("ada").await, 0);
     world.deliver(&completed).await;
     world.credits_once(&ada, &bought, 50).await;
@@ -239,5 +240,5 @@ async fn an_event_that_comes_again_before_it_is_done_isnt_swallowed() {
     world.restart(0).await;
     world.start_ledger().await;
     world.credits_once(&ada, &bought, 50).await;
-    assert_eq!(end_of(&world, text(&event, "id")).await.state, "done");
+    assert_eq!(end_of(&world, text(&event, "id")).await.state, InboxState::Done);
 }

@@ -5,6 +5,7 @@ use super::{
     inbox::{Arrived, end_of, settled},
     world::World,
 };
+use proto::payments::v1::InboxState;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tests::stripe_sim::text;
@@ -137,7 +138,7 @@ async fn a_body_that_is_no_event_at_all_is_kept_and_parked() {
     let arrived = settled(&world).await;
     assert_eq!(arrived.len(), bodies.len(), "each is kept: {arrived:?}");
     for event in &arrived {
-        assert_eq!(event.state, "parked", "{event:?}");
+        assert_eq!(event.state, InboxState::Parked, "{event:?}");
     }
     // The same again is the same.
     world.deliver_bytes(bodies[5]).await.expect(200);
@@ -158,7 +159,7 @@ async fn a_thin_event_and_one_with_more_than_is_known_are_taken() {
     });
     world.deliver(&thin).await;
     let end = end_of(&world, "evt_thin").await;
-    assert!(["ignored", "parked"].contains(&end.state.as_str()), "{end:?}");
+    assert!([InboxState::Ignored, InboxState::Parked].contains(&end.state), "{end:?}");
     assert!(!end.reason.is_empty(), "{end:?}");
 
     let mut rich = event.clone();
@@ -171,14 +172,14 @@ async fn a_thin_event_and_one_with_more_than_is_known_are_taken() {
     rich["data"]["object"]["payment_intent"] =
         json!({"id": event["data"]["object"]["payment_intent"], "object": "payment_intent"});
     world.deliver(&rich).await;
-    assert_eq!(end_of(&world, "evt_rich").await.state, "done");
+    assert_eq!(end_of(&world, "evt_rich").await.state, InboxState::Done);
     assert_eq!(world.posted("ada").await, 50);
 }
 
 /// After all of that an ordinary payment is credited as always.
 async fn check_health(world: &World, event: &Value, arrived: &[Arrived]) {
     world.deliver(event).await;
-    assert_eq!(end_of(world, text(event, "id")).await.state, "done", "{}", arrived.len());
+    assert_eq!(end_of(world, text(event, "id")).await.state, InboxState::Done, "{}", arrived.len());
     assert_eq!(world.credits("ada").await.len(), 1);
     assert_eq!(world.posted("ada").await, 50);
     world.stripe.clear("/weather").await;

@@ -1,64 +1,64 @@
-//! What became of the events that arrived. For as long as no operator can be asked by gRPC, this reads the
-//! gateway's own table: the only place in these tests that knows how the gateway keeps anything.
+//! What became of the events that arrived, as operators are told.
 
 use super::{wait::until, world::World};
-use sqlx::{
-    Connection as _, PgConnection, SqliteConnection, query_as, sqlite::SqliteConnectOptions,
-};
-use std::str::FromStr as _;
+use proto::payments::v1::{InboxEvent, InboxState, ListInboxEventsRequest};
+
+/// Events of a page, at most.
+const PAGE: i32 = 1_000;
+
+/// Where Stripe's events come in; our own notes come in elsewhere.
+const STRIPE: &str = "stripe";
 
 /// An event that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
     pub event_id: String,
     pub kind: String,
-    pub state: String,
+    pub state: InboxState,
     pub reason: String,
+    pub is_from_stripe: bool,
 }
 
 impl Arrived {
+    fn of(event: InboxEvent) -> Self {
+        let state = event.state();
+        let is_from_stripe = event.endpoint == STRIPE;
+        let InboxEvent { event_id, r#type: kind, reason, .. } = event;
+        Self { event_id, kind, state, reason, is_from_stripe }
+    }
+
     /// Whether nothing more becomes of it by itself.
     pub fn is_over(&self) -> bool {
-        matches!(self.state.as_str(), "done" | "ignored" | "parked")
+        matches!(self.state, InboxState::Done | InboxState::Ignored | InboxState::Parked)
     }
 }
 
-type Row = (String, Option<String>, String, Option<String>);
-
-/// All that arrived.
-pub async fn inbox(world: &World) -> Vec<Arrived> {
-    let rows: Vec<Row> = match world.database().strip_prefix("sqlite:") {
-        Some(_) => {
-            let options = SqliteConnectOptions::from_str(world.database()).expect("a database");
-            let connected = SqliteConnection::connect_with(&options.read_only(true)).await;
-            let mut connection = connected.expect("it can be opened");
-            query_as("SELECT event_id, kind, state, reason FROM inbox")
-                .fetch_all(&mut connection)
-                .await
-                .expect("it can be read")
+/// All that is there, our own notes too.
+async fn everything(world: &World) -> Vec<Arrived> {
+    let mut operators = world.operators().await;
+    let (mut arrived, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let asked = ListInboxEventsRequest { page_size: PAGE, page_token, ..Default::default() };
+        let page = operators.list_inbox_events(asked).await.expect("a page").into_inner();
+        arrived.extend(page.events.into_iter().map(Arrived::of));
+        if page.next_page_token.is_empty() {
+            return arrived;
         }
-        None => {
-            let connected = PgConnection::connect(world.database()).await;
-            let mut connection = connected.expect("it answers");
-            query_as("SELECT event_id, kind, state, reason FROM gateway.inbox")
-                .fetch_all(&mut connection)
-                .await
-                .expect("it can be read")
-        }
-    };
-    let arrived = |(event_id, kind, state, reason): Row| Arrived {
-        event_id,
-        kind: kind.unwrap_or_default(),
-        state,
-        reason: reason.unwrap_or_default(),
-    };
-    rows.into_iter().map(arrived).collect()
+        page_token = page.next_page_token;
+    }
 }
 
-/// Waits until nothing more becomes of any event; all of them, each with a reason.
+/// All that arrived from Stripe.
+pub async fn inbox(world: &World) -> Vec<Arrived> {
+    let mut arrived = everything(world).await;
+    arrived.retain(|event| event.is_from_stripe);
+    arrived
+}
+
+/// Waits until nothing more becomes of anything; all that arrived from Stripe, each with a reason.
 pub async fn settled(world: &World) -> Vec<Arrived> {
-    let settled = until("the inbox to come to rest", async || {
-        let arrived = inbox(world).await;
+    let mut settled = until("the inbox to come to rest", async || {
+        let arrived = everything(world).await;
         match arrived.iter().find(|event| !event.is_over()) {
             Some(event) => Err(format!("{event:?}")),
             None => Ok(arrived),
@@ -68,6 +68,7 @@ pub async fn settled(world: &World) -> Vec<Arrived> {
     for event in &settled {
         assert!(!event.reason.is_empty(), "every event's end has a reason: {event:?}");
     }
+    settled.retain(|event| event.is_from_stripe);
     settled
 }
 

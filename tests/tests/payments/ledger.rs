@@ -39,6 +39,16 @@ impl Ledger {
         self.process = Some(self.home.start(&arguments).await);
     }
 
+    /// All that it knew is gone, while it is away; its keys aren't.
+    pub fn lose(&self) {
+        assert!(self.process.is_none(), "it is away");
+        for ending in ["", "-wal", "-shm"] {
+            let file = self.home.folder().join(format!("ledger.db{ending}"));
+            // Where it has no such file there is nothing to lose.
+            std::fs::remove_file(file).ok();
+        }
+    }
+
     pub async fn client(&self) -> TokenServiceClient<Channel> {
         self.process.as_ref().expect("it runs").client().await
     }

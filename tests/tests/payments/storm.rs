@@ -10,6 +10,7 @@ use super::{
     world::World,
 };
 use futures::{StreamExt as _, stream};
+use proto::payments::v1::InboxState;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, env, time::Duration};
 use tests::{
@@ -241,7 +242,7 @@ async fn check(world: &World, purchases: usize) {
     }
     let arrived = settled(world).await;
     assert!(arrived.len() > paid, "events arrived: {}", arrived.len());
-    let parked: Vec<_> = arrived.iter().filter(|event| event.state == "parked").collect();
+    let parked: Vec<_> = arrived.iter().filter(|event| event.state == InboxState::Parked).collect();
     assert!(parked.is_empty(), "nothing here needs an operator: {parked:?}");
 }
 

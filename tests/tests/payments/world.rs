@@ -6,12 +6,15 @@ use super::{
     plan::{Kept, Places, Plan, Ways},
     user::{Purchase, User},
 };
-use proto::v1::{
-    DebitRequest, GetBalanceRequest, ListTransactionsRequest, TransactionType,
-    token_service_client::TokenServiceClient,
+use proto::{
+    payments::v1::operator_service_client::OperatorServiceClient,
+    v1::{
+        DebitRequest, GetBalanceRequest, ListTransactionsRequest, TransactionType,
+        token_service_client::TokenServiceClient,
+    },
 };
 use serde_json::{Value, json};
-use std::thread;
+use std::{ffi::OsString, path::Path, thread};
 use tempfile::TempDir;
 use tests::{
     gateway::{Gateway, Killer, Settings, free_port, tail},
@@ -40,10 +43,9 @@ pub struct World {
     pub http: Http,
     ledger: Mutex<Ledger>,
     client: TokenServiceClient<Channel>,
-    database: String,
     _judge: Option<Judge>,
     _postgres: Option<postgres::Database>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -109,16 +111,10 @@ impl World {
             http: Http::default(),
             ledger: Mutex::new(ledger),
             client,
-            database: places.database,
             _judge: judge,
             _postgres: in_postgres,
-            _folder: folder,
+            folder,
         }
-    }
-
-    /// The gateway's database.
-    pub fn database(&self) -> &str {
-        &self.database
     }
 
     /// Where something is at the first gateway.
@@ -143,6 +139,12 @@ impl World {
         self.gateways.lock().await[which].gone().await;
     }
 
+    /// Who answers operators at the first gateway.
+    pub async fn operators(&self) -> OperatorServiceClient<Channel> {
+        let address = format!("http://{}", self.gateways.lock().await[0].operators);
+        OperatorServiceClient::connect(address).await.expect("operators are answered")
+    }
+
     /// The ledger goes away, between any two instructions.
     pub async fn stop_ledger(&self) {
         self.ledger.lock().await.stop().await;
@@ -151,6 +153,27 @@ impl World {
     /// The ledger comes back.
     pub async fn start_ledger(&self) {
         self.ledger.lock().await.start().await;
+    }
+
+    /// All that the ledger knew is gone, while it is away.
+    pub async fn lose_ledger(&self) {
+        self.ledger.lock().await.lose();
+    }
+
+    /// A copy of the gateway's database, taken while it is away.
+    pub async fn copy_database(&self) -> TempDir {
+        let copy = tempfile::tempdir().expect("a folder");
+        self.gateways.lock().await[0].kill().await;
+        copy_databases(self.folder.path(), copy.path());
+        self.restart(0).await;
+        copy
+    }
+
+    /// The gateway's database is as it was when it was copied.
+    pub async fn put_database_back(&self, copy: &TempDir) {
+        self.gateways.lock().await[0].kill().await;
+        copy_databases(copy.path(), self.folder.path());
+        self.restart(0).await;
     }
 
     /// A user with a bearer token.
@@ -233,6 +256,22 @@ impl World {
         let credits = self.credits(&user.account).await;
         assert_eq!(credits, [(format!("purchase/{}", purchase.id), tokens)], "{seen}");
         seen
+    }
+}
+
+/// Replaces the database in a folder, and what belongs to it, by the one in another.
+fn copy_databases(from: &Path, to: &Path) {
+    let files = |folder: &Path| {
+        let files = std::fs::read_dir(folder).expect("a folder");
+        let files = files.map(|file| file.expect("a file").file_name());
+        let is_database = |name: &OsString| name.to_string_lossy().starts_with("gateway.db");
+        files.filter(is_database).collect::<Vec<_>>()
+    };
+    for name in files(to) {
+        std::fs::remove_file(to.join(name)).expect("it can be removed");
+    }
+    for name in files(from) {
+        std::fs::copy(from.join(&name), to.join(&name)).expect("it can be copied");
     }
 }
 
