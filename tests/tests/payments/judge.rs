@@ -13,14 +13,33 @@ use tokio::process::{Child, Command};
 #[derive(Debug)]
 pub struct Judge {
     pub url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Judge {
     /// Stands before the simulator at this URL, if anybody wants it to.
     pub async fn start(stripe: &str) -> Option<Self> {
-        let named = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let command = named("STRIPE_SPEC_PROXY")?;
+        let http = Http::default();
+        let judge = until("a judge", async || {
+            let mut judge = Self::spawn(&command, stripe);
+            let report = format!("{}/__spec_report", judge.url);
+            until("the judge to answer, or to give up", async || {
+                if judge.child.try_wait().expect("its state can be told").is_some() {
+                    return Ok(false);
+                }
+                http.get(&report).try_send().await.map(|_| true)
+            })
+            .await
+            // Somebody else may have had the port by then.
+            .then_some(judge)
+            .ok_or_else(|| "it gave up".to_owned())
+        })
+        .await;
+        Some(judge)
+    }
+
+    fn spawn(command: &str, stripe: &str) -> Self {
         let mut words = command.split_whitespace();
         let port = free_port();
         let mut child = Command::new(words.next().expect("a command"));
@@ -34,12 +53,11 @@ impl Judge {
             .kill_on_drop(true)
             .spawn()
             .expect("the judge starts");
-        let url = format!("http://127.0.0.1:{port}");
-        let http = Http::default();
-        until("the judge", async || {
-            http.get(&format!("{url}/__spec_report")).try_send().await.map(drop)
-        })
-        .await;
-        Some(Self { url, _child: child })
+        Self { url: format!("http://127.0.0.1:{port}"), child }
     }
+}
+
+/// A variable of the environment that isn't empty.
+fn named(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,5 +1,6 @@
 //! Payments from outside: the gateway's executable, the ledger's, and a Stripe that can be moved.
 
+mod backup;
 mod clawback;
 mod crashes;
 mod events;

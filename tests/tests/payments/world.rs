@@ -1,20 +1,22 @@
 //! A world to buy in: a Stripe, a ledger, and gateways on one database.
 
 use super::{
+    backup,
     judge::Judge,
     ledger::Ledger,
     plan::{Kept, Places, Plan, Ways},
     user::{Purchase, User},
+    wait::until,
 };
 use proto::{
-    payments::v1::operator_service_client::OperatorServiceClient,
+    payments::v1::{ListReconciliationsRequest, operator_service_client::OperatorServiceClient},
     v1::{
         DebitRequest, GetBalanceRequest, ListTransactionsRequest, TransactionType,
         token_service_client::TokenServiceClient,
     },
 };
 use serde_json::{Value, json};
-use std::{ffi::OsString, path::Path, thread};
+use std::thread;
 use tempfile::TempDir;
 use tests::{
     gateway::{Gateway, Killer, Settings, free_port, tail},
@@ -101,7 +103,7 @@ impl World {
         for settings in &settings {
             gateways.push(Gateway::start(settings).await);
         }
-        Self {
+        let world = Self {
             gateways: Mutex::new(gateways),
             settings,
             interceptor,
@@ -114,7 +116,21 @@ impl World {
             _judge: judge,
             _postgres: in_postgres,
             folder,
-        }
+        };
+        world.has_reconciled().await;
+        world
+    }
+
+    /// Waits until the first gateway has looked at Stripe for what it missed, as it does when it
+    /// starts: it would find what happens here before anybody tells it.
+    async fn has_reconciled(&self) {
+        let mut operators = self.operators().await;
+        until("the reconciliation at the start", async || {
+            let asked = ListReconciliationsRequest::default();
+            let page = operators.list_reconciliations(asked).await.expect("a page").into_inner();
+            if page.reconciliations.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+        })
+        .await;
     }
 
     /// Where something is at the first gateway.
@@ -164,7 +180,7 @@ impl World {
     pub async fn copy_database(&self) -> TempDir {
         let copy = tempfile::tempdir().expect("a folder");
         self.gateways.lock().await[0].kill().await;
-        copy_databases(self.folder.path(), copy.path());
+        backup::copy(self.folder.path(), copy.path());
         self.restart(0).await;
         copy
     }
@@ -172,7 +188,7 @@ impl World {
     /// The gateway's database is as it was when it was copied.
     pub async fn put_database_back(&self, copy: &TempDir) {
         self.gateways.lock().await[0].kill().await;
-        copy_databases(copy.path(), self.folder.path());
+        backup::copy(copy.path(), self.folder.path());
         self.restart(0).await;
     }
 
@@ -256,22 +272,6 @@ impl World {
         let credits = self.credits(&user.account).await;
         assert_eq!(credits, [(format!("purchase/{}", purchase.id), tokens)], "{seen}");
         seen
-    }
-}
-
-/// Replaces the database in a folder, and what belongs to it, by the one in another.
-fn copy_databases(from: &Path, to: &Path) {
-    let files = |folder: &Path| {
-        let files = std::fs::read_dir(folder).expect("a folder");
-        let files = files.map(|file| file.expect("a file").file_name());
-        let is_database = |name: &OsString| name.to_string_lossy().starts_with("gateway.db");
-        files.filter(is_database).collect::<Vec<_>>()
-    };
-    for name in files(to) {
-        std::fs::remove_file(to.join(name)).expect("it can be removed");
-    }
-    for name in files(from) {
-        std::fs::copy(from.join(&name), to.join(&name)).expect("it can be copied");
     }
 }
 
