@@ -4,7 +4,7 @@
 use crate::{
     clock::{self, HOUR, SECOND},
     intake::Intake,
-    ledger::{Ledger, LedgerError, Told},
+    ledger::{Ledger, LedgerError},
     store::{
         Store, StoreError,
         inbox::{NewEvent, STRIPE},
@@ -319,18 +319,9 @@ impl Reconciler {
             Err(error @ LedgerError::Away(_)) => return Err(error.into()),
             Err(error) => report.differs("credit_refused", &purchase.id, &error.to_string()),
         }
-        if purchase.clawback_revision > 0 {
-            match self.ledger.set_clawback(purchase).await {
-                Ok(Told::Taken) => {}
-                // It has a newer one: the look finds out what is right.
-                Ok(Told::Overtaken { .. }) => {
-                    self.intake.look_at(&purchase.id, "the ledger knows a newer clawback").await?;
-                    report.differs("clawback_overtaken", &purchase.id, "is looked at again");
-                }
-                Err(error @ LedgerError::Away(_)) => return Err(error.into()),
-                Err(error) => report.differs("clawback_refused", &purchase.id, &error.to_string()),
-            }
-        }
+        // Whatever the ledger was told that a backup has forgotten: it is told anew, as of now.
+        self.store.renew_clawback(&purchase.id, clock::now()).await?;
+        self.intake.look_at(&purchase.id, "a backup was restored").await?;
         Ok(())
     }
 }

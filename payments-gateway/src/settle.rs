@@ -6,7 +6,7 @@
 
 use crate::{
     clock,
-    ledger::{Ledger, LedgerError, Told},
+    ledger::{Ledger, LedgerError},
     purchases::{Begin, Purchases},
     store::{
         Store, StoreError,
@@ -84,10 +84,9 @@ impl From<LedgerError> for Trouble {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Away(_) => Self::Away(error.to_string()),
-            LedgerError::Refused(_)
-            | LedgerError::KeyReused(_)
-            | LedgerError::RevisionReused
-            | LedgerError::NoAccount => Self::Failed(error.to_string()),
+            LedgerError::Refused(_) | LedgerError::KeyReused(_) | LedgerError::NoAccount => {
+                Self::Failed(error.to_string())
+            }
         }
     }
 }
@@ -292,13 +291,8 @@ impl Settle {
             }
             let purchase = self.store.purchase(Named::Purchase(&id)).await?;
             let purchase = purchase.ok_or_else(|| Trouble::Failed(format!("no purchase {id}")))?;
+            self.ledger.set_clawback(&purchase).await?;
             let (target, revision) = (purchase.clawback_target, purchase.clawback_revision);
-            if let Told::Overtaken { newest } = self.ledger.set_clawback(&purchase).await? {
-                // The ledger knows a newer revision with another target: somebody else's, or ours from before a
-                // backup was restored. The next one is newer than that.
-                self.store.raise_clawback(&id, revision, newest.max(revision)).await?;
-                continue;
-            }
             self.store.confirm_clawback(&id, revision, clock::now()).await?;
             return Ok(format!("{target} of {} tokens are taken back", purchase.tokens));
         }

@@ -188,9 +188,6 @@ impl Worker {
         if event.shape == Shape::Thin {
             return Some("a thin event: nothing of ours sends these".to_owned());
         }
-        if let Some(other) = facts::gateway(&event.object).filter(|name| *name != &*self.name) {
-            return Some(format!("{} is about a purchase of {other}", event.kind));
-        }
         let names = facts::purchase_id(&event.object).is_some();
         let is_payment = matches!(
             kind_of(&event.object),

@@ -44,8 +44,6 @@ CREATE TABLE gateway.purchases (
     clawback_target bigint NOT NULL DEFAULT 0,
     clawback_revision bigint NOT NULL DEFAULT 0,
     clawback_confirmed bigint NOT NULL DEFAULT 0,
-    -- That revision is only a number which the ledger knew: the target needs a newer one.
-    clawback_raised bigint NOT NULL DEFAULT 0 CHECK (clawback_raised IN (0, 1)),
     -- Money that is back: refunds and disputes, for the report.
     returned_minor bigint NOT NULL DEFAULT 0,
     transaction_id text,

@@ -121,13 +121,14 @@ pub async fn purchase(
 
 /// Begins a purchase on Stripe's page; a repeated click gets the one that is open.
 #[utoipa::path(post, path = "/v1/checkout/sessions", tag = "purchases", request_body = Order,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     security(("user" = []), ("session" = [])),
     responses((status = 201, description = "Made.", body = CheckoutSession), (status = 200, description = "There already: the one that is open, or that the key stands for.", body = CheckoutSession),
         (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
         (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
         (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
         (status = 409, description = "The key stands for another request.", body = Described, content_type = "application/problem+json"),
+        (status = 413, description = "The body is longer than 64 KiB.", body = Described, content_type = "application/problem+json"),
         (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
         (status = 429, description = "Too many purchases: ask again after Retry-After.", body = Described, content_type = "application/problem+json"),
         (status = 502, description = "Stripe doesn't answer, or refuses.", body = Described, content_type = "application/problem+json"),
@@ -169,7 +170,7 @@ pub async fn cancel(
 
 /// Begins a purchase in your own page, with Stripe Elements.
 #[utoipa::path(post, path = "/v1/payment-intents", tag = "purchases", request_body = Order,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", max_length = 255)),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the request: 1 to 255 visible characters.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     security(("user" = []), ("session" = [])),
     responses((status = 201, description = "Made.", body = PaymentIntent), (status = 200, description = "There already: the one that the key stands for.", body = PaymentIntent),
         (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
@@ -177,6 +178,7 @@ pub async fn cancel(
         (status = 403, description = "It came from somewhere else, or without the token of the session.", body = Described, content_type = "application/problem+json"),
         (status = 404, description = "There is no such thing, or it is somebody else's.", body = Described, content_type = "application/problem+json"),
         (status = 409, description = "The key stands for another request.", body = Described, content_type = "application/problem+json"),
+        (status = 413, description = "The body is longer than 64 KiB.", body = Described, content_type = "application/problem+json"),
         (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
         (status = 429, description = "Too many purchases: ask again after Retry-After.", body = Described, content_type = "application/problem+json"),
         (status = 502, description = "Stripe doesn't answer, or refuses.", body = Described, content_type = "application/problem+json"),

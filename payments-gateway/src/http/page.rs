@@ -128,7 +128,10 @@ fn balance_of(held: &GetBalanceResponse) -> Value {
 
 fn transaction(view: &TransactionView) -> Value {
     let time = view.time.parse::<jiff::Timestamp>().unwrap_or_default().as_microsecond();
-    let label = view.label.replace('_', " ");
+    let label = match view.label.as_str() {
+        "clawback" => "taken back".to_owned(),
+        label => label.replace('_', " "),
+    };
     let mut letters = label.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     json!({
@@ -172,7 +175,7 @@ fn state_text(state: &str) -> String {
         "awaiting" => "Waiting for the bank",
         "paid" => "Paid",
         "credited" => "Credited",
-        "expired" => "Not paid in time",
+        "expired" => "Not paid",
         "failed" => "Failed",
         "mismatch" => "Being looked at",
         "partly_reversed" => "Partly refunded",

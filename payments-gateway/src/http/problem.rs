@@ -221,10 +221,7 @@ impl From<LedgerError> for Problem {
                 Self::new(Code::Unavailable, "token-service can't be asked; try again")
                     .retry_after(AGAIN)
             }
-            LedgerError::Refused(_)
-            | LedgerError::KeyReused(_)
-            | LedgerError::RevisionReused
-            | LedgerError::NoAccount => {
+            LedgerError::Refused(_) | LedgerError::KeyReused(_) | LedgerError::NoAccount => {
                 tracing::error!(%error, "the ledger refuses a request");
                 Self::new(Code::Internal, "the ledger refused it; the log knows more")
             }

@@ -81,6 +81,7 @@ pub struct OpenedSession {
     responses((status = 201, description = "Made.", body = OpenedSession),
         (status = 400, description = "The request makes no sense.", body = Described, content_type = "application/problem+json"),
         (status = 401, description = "Nobody, or nobody we know.", body = Described, content_type = "application/problem+json"),
+        (status = 413, description = "The body is longer than 64 KiB.", body = Described, content_type = "application/problem+json"),
         (status = 415, description = "The body isn't JSON.", body = Described, content_type = "application/problem+json"),
         (status = 503, description = "The database or token-service can't be asked: ask again.", body = Described, content_type = "application/problem+json")))]
 pub async fn open(

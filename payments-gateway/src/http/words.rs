@@ -47,6 +47,18 @@ pub fn money(minor: i64, currency: &str) -> String {
     format!("{sign}{amount}")
 }
 
+/// What one of so many costs, to four decimals: `$0.0998`.
+#[must_use]
+pub fn money_each(minor: i64, count: i64, currency: &str) -> String {
+    let digits = Currency::from_code(currency).map_or(2, Currency::minor_digits);
+    let unit = i128::from(10_i64.pow(digits.min(6)));
+    let whole = i128::from(count.max(1)) * unit;
+    let parts = (i128::from(minor) * 20_000 + whole) / (whole * 2);
+    let whole = money(i64::try_from(parts / 10_000 * unit).unwrap_or(i64::MAX), currency);
+    let whole = whole.split('.').next().unwrap_or_default();
+    format!("{whole}.{:04}", parts % 10_000)
+}
+
 /// The day and minute of a time: `22 November 2026, 14:05 UTC`.
 #[must_use]
 pub fn moment(micros: i64) -> String {
@@ -78,6 +90,8 @@ mod tests {
         assert_eq!(money(499, "usd"), "$4.99");
         assert_eq!(money(123_456, "chf"), "CHF 1,234.56");
         assert_eq!(money(500, "jpy"), "¥500");
+        assert_eq!(money_each(499, 50, "usd"), "$0.0998");
+        assert_eq!(money_each(1_000, 7, "jpy"), "¥142.8571");
         assert_eq!(moment(1_795_000_000_000_000), "18 November 2026, 11:06 UTC");
     }
 }

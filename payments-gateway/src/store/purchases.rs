@@ -97,8 +97,6 @@ pub struct Purchase {
     pub clawback_revision: i64,
     /// The newest that the ledger has confirmed.
     pub clawback_confirmed: i64,
-    /// 1: that revision is only a number which the ledger knew; the target needs a newer one.
-    pub clawback_raised: i64,
     /// Money that is back.
     pub returned_minor: i64,
     /// The ledger's transaction.
@@ -117,7 +115,7 @@ pub struct Purchase {
 
 const COLUMNS: &str = "id, account_id, kind, state, package_id, name, tokens, price_minor, currency, \
     livemode, stripe_price, may_be_free, catalog_version, offer, attempt, session_id, checkout_url, session_expires_at, payment_intent, charge, receipt_url, paid_minor, \
-    clawback_target, clawback_revision, clawback_confirmed, clawback_raised, returned_minor, transaction_id, note, \
+    clawback_target, clawback_revision, clawback_confirmed, returned_minor, transaction_id, note, \
     created_at, updated_at, paid_at, credited_at";
 
 /// The longest note that is kept, in characters.
@@ -578,7 +576,8 @@ impl Store {
         Ok(())
     }
 
-    /// A new target, as the next revision; false if somebody else had one meanwhile, who may know more: look
+    /// A new target, as the next revision (the time, so that it is newer than any that a restored backup has
+    /// forgotten); false if somebody else had one meanwhile, who may know more: look
     /// at Stripe again.
     ///
     /// # Errors
@@ -591,33 +590,25 @@ impl Store {
         now: i64,
     ) -> Result<bool, StoreError> {
         let update = self.query(
-            "UPDATE gateway.purchases SET clawback_target = $3, clawback_revision = $2 + 1, \
-             clawback_raised = 0, returned_minor = $4, updated_at = $5 WHERE id = $1 AND clawback_revision = $2",
+            "UPDATE gateway.purchases SET clawback_target = $3, returned_minor = $4, \
+             clawback_revision = CASE WHEN $5 > $2 THEN $5 ELSE $2 + 1 END, \
+             updated_at = $5 WHERE id = $1 AND clawback_revision = $2",
         );
         let update = update.bind(purchase.id.clone()).bind(purchase.clawback_revision);
         let update = update.bind(target).bind(returned_minor).bind(now);
         Ok(update.execute(&self.writers).await?.rows_affected() == 1)
     }
 
-    /// The ledger knows a revision that this row doesn't: the next one is newer than that.
+    /// The target has to be told again, as a newer revision than any that there was.
     ///
     /// # Errors
     /// The database isn't there.
-    pub async fn raise_clawback(
-        &self,
-        id: &str,
-        revision: i64,
-        newest: i64,
-    ) -> Result<(), StoreError> {
-        self.query(
-            "UPDATE gateway.purchases SET clawback_revision = $3, clawback_raised = 1 \
-             WHERE id = $1 AND clawback_revision = $2",
-        )
-        .bind(id.to_owned())
-        .bind(revision)
-        .bind(newest)
-        .execute(&self.writers)
-        .await?;
+    pub async fn renew_clawback(&self, id: &str, now: i64) -> Result<(), StoreError> {
+        let update = self.query(
+            "UPDATE gateway.purchases SET clawback_revision = $2 \
+             WHERE id = $1 AND clawback_revision < $2",
+        );
+        update.bind(id.to_owned()).bind(now).execute(&self.writers).await?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::{
         App,
         api::{self, ratio},
         buy::Order,
-        problem::Problem,
+        problem::{Code, Problem},
         user::{User, Visitor},
         words,
     },
@@ -36,7 +36,10 @@ async fn page(
 ) -> Result<Response, Problem> {
     let mut context = context(app, user, tokens).await?;
     let answer = problem.as_ref().map(|problem| problem.clone().into_response());
-    let words = problem.map(|it| json!({ "title": it.code.title(), "detail": it.detail }));
+    let words = problem.map(|it| {
+        let (title, detail) = for_people(&it);
+        json!({ "title": title, "detail": detail })
+    });
     context.insert("problem".to_owned(), words.unwrap_or_default());
     let mut page = app.pages.write("buy.html", context)?;
     if let Some(answer) = answer {
@@ -69,7 +72,7 @@ async fn context(
             "tokens_text": words::number(tokens),
             "price_text": words::money(price, currency),
             "per_dollar_text": format!("{per_unit} tokens per {unit_text}"),
-            "per_token_text": format!("{} per token", words::money(price / tokens.max(1), currency)),
+            "per_token_text": format!("{} per token", words::money_each(price, tokens, currency)),
             "badge": package.badge,
             "bonus_percent": package.bonus_percent,
             "savings_percent": package.savings_percent,
@@ -146,4 +149,21 @@ async fn begun(app: &App, user: &User, order: &Order) -> Result<Purchase, Proble
 /// Where a purchase is paid; if it is over already, where it is to be seen.
 fn next(purchase: &Purchase) -> String {
     purchase.checkout_url.clone().unwrap_or_else(|| "/account".to_owned())
+}
+
+/// A problem in a buyer's words.
+fn for_people(problem: &Problem) -> (&'static str, String) {
+    match problem.code {
+        Code::PurchaseLimit => {
+            let detail = "You have begun as many purchases as there may be. Come back in a while.";
+            ("That was quick", detail.to_owned())
+        }
+        Code::InvalidRequest => {
+            let words = problem.detail.split_once(": ").map_or("", |(_, words)| words);
+            let mut letters = words.chars();
+            let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+            ("This can't be bought", format!("{first}{}.", letters.as_str()))
+        }
+        code => (code.title(), problem.detail.clone()),
+    }
 }
