@@ -377,6 +377,12 @@ impl Config {
                 }
             }
         }
+        if self.livemode() == Ok(true) && !self.stripe_api_base.starts_with("https://") {
+            problems.push(
+                "STRIPE_API_BASE must be https for a live key, which it would tell everybody"
+                    .to_owned(),
+            );
+        }
         let whsec = |secret: &Secret| secret.expose().starts_with("whsec_");
         if !self.stripe_webhook_secrets.iter().all(whsec) {
             problems.push("each of STRIPE_WEBHOOK_SECRETS must begin with whsec_".to_owned());

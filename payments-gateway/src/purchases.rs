@@ -22,6 +22,10 @@ use std::{sync::Arc, time::Duration};
 /// Stripe keeps keys for 24 hours at least; after that the same key would make something new.
 const RESEND_MAX: i64 = 23 * HOUR;
 
+/// Sessions end after 24 hours, and nobody was ever told where this one is, so nobody can have paid it: then it isn't
+/// even looked up.
+const LOOK_UP_MAX: i64 = 25 * HOUR;
+
 /// A session that has less than this left isn't handed out again.
 const SESSION_LEFT_MIN: i64 = 10 * 60 * SECOND;
 
@@ -397,7 +401,9 @@ impl Purchases {
                     purchase = self.next_attempt(purchase, &key, told, now).await?;
                 }
                 Err(CallError::Broken { status, request_id }) => {
-                    if let Some(object) = self.look_up(&purchase, since).await? {
+                    let is_over = now.saturating_sub(since) > LOOK_UP_MAX;
+                    let found = if is_over { None } else { self.look_up(&purchase, since).await? };
+                    if let Some(object) = found {
                         let opened = self.adopt(purchase, &object).await?;
                         let told = (Some(status), request_id.as_deref(), Some("looked up"));
                         self.store.answer_call(&key, Outcome::Done, told, clock::now()).await?;

@@ -45,7 +45,7 @@ const MARK: &str = "reconciled";
 const LEASE: &str = "reconciler";
 
 /// How long a replica that died keeps the others waiting.
-const LEASE_TIME: i64 = 120 * SECOND;
+const LEASE_TIME: i64 = 30 * SECOND;
 
 /// Why a reconciliation didn't get to its end.
 #[derive(Debug, thiserror::Error)]

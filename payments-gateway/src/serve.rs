@@ -64,8 +64,10 @@ pub struct Running {
     /// Whether anything real happens.
     pub livemode: bool,
     stop: CancellationToken,
-    /// Connections, and what they wait for.
+    /// Who lets connections in, and they.
     front: TaskTracker,
+    /// What they asked for, which outlives them.
+    requests: TaskTracker,
     /// Who works on the inbox.
     back: TaskTracker,
     /// Who writes down what comes in: ends when everybody else has.
@@ -192,10 +194,6 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
     );
     let whole = Whole::new(router(app), tasks.clone());
     front.spawn(listener::accept(listener, whole, limits, front.clone(), stop.clone()));
-    front.spawn(async move {
-        // Requests outlive their connections.
-        tasks.wait().await;
-    });
     let asking = ask_stripe(config.clone(), stripe, livemode, public_url.clone());
     let until = stop.clone();
     back.spawn(async move {
@@ -211,6 +209,7 @@ pub async fn start_on(config: &Config, listener: TcpListener) -> Result<Running,
         livemode,
         stop,
         front,
+        requests: tasks,
         back,
         scribe,
         store,
@@ -259,9 +258,9 @@ impl Running {
     /// Finishes what was accepted, and ends; whether that worked in time.
     pub async fn stop(self) -> bool {
         self.stop.cancel();
-        let Self { front, back, scribe, store, .. } = self;
+        let Self { front, requests, back, scribe, store, .. } = self;
         let drained = timeout(DRAIN, async {
-            for tracker in [&front, &back, &scribe] {
+            for tracker in [&front, &requests, &back, &scribe] {
                 tracker.close();
                 tracker.wait().await;
             }

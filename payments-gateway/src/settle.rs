@@ -273,7 +273,8 @@ impl Settle {
             };
             let refunds = self.all(|after| Request::refunds(intent, after)).await?;
             let disputes = self.all(|after| Request::disputes(intent, after)).await?;
-            let (refunds, disputes) = (facts::refunds(&refunds)?, facts::disputes(&disputes)?);
+            let refunds = facts::refunds(&refunds, &purchase.currency)?;
+            let disputes = facts::disputes(&disputes, &purchase.currency)?;
             let back = MoneyBack { refunds: &refunds, disputes: &disputes };
             let paid_minor = purchase.paid_minor.unwrap_or_default();
             let target = billing::target(purchase.tokens, paid_minor, back);

@@ -35,7 +35,8 @@ const CONNECTIONS_MAX: u32 = 16;
 const SQLITE_SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
     PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY";
 
-/// What a connection to PostgreSQL begins with.
+/// What a connection to PostgreSQL begins with. Tables that were empty when their statistics were made are read by
+/// their indexes all the same.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '5s'; SET statement_timeout = '10s'; \
     SET idle_in_transaction_session_timeout = '10s'; SET enable_seqscan = off";
 

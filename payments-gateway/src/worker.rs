@@ -145,12 +145,21 @@ impl Worker {
                 }
                 continue;
             }
-            for event in claimed {
+            let mut claimed = claimed.into_iter();
+            while !stop.is_cancelled()
+                && let Some(event) = claimed.next()
+            {
                 while turns.len() >= self.width {
                     turns.join_next().await;
                 }
                 let worker = self.clone();
                 turns.spawn(async move { worker.turn(event).await });
+            }
+            // What hasn't begun is for somebody else.
+            let rest: Vec<String> = claimed.map(|event| event.id).collect();
+            if let Err(error) = self.settle.store.give_back(&rest, &self.owner, clock::now()).await
+            {
+                tracing::error!(%error, "events can't be given back: they wait for their lease to end");
             }
         }
         while turns.join_next().await.is_some() {}
@@ -197,7 +206,13 @@ impl Worker {
     }
 
     async fn turn(&self, claimed: Claimed) {
-        let turn = match self.work(&claimed).await {
+        let worked = if claimed.failures < FAILURES_MAX {
+            self.work(&claimed).await
+        } else {
+            // Failures that nobody wrote down: each time it was taken, whoever took it died.
+            Ok(Turn::parked("whoever works on it dies"))
+        };
+        let turn = match worked {
             Ok(turn) => turn,
             Err((purchase_id, trouble)) => Turn { ending: again(&claimed, &trouble), purchase_id },
         };
@@ -353,7 +368,8 @@ impl Worker {
             return self.named(id, object).await;
         }
         // Refunds and disputes don't say whose they are; their payment does.
-        let Some(intent) = intent.filter(|_| kind != "payment_intent") else {
+        let asks = matches!(kind, "refund" | "dispute") || event.kind.starts_with("radar.");
+        let Some(intent) = intent.filter(|_| asks) else {
             return Ok(About::Nothing);
         };
         match self.settle.stripe.call(&Request::intent(&intent)).await {

@@ -266,8 +266,11 @@ fn differences(quote: &Quote, session: &Session) -> Vec<Difference> {
     let is_foreign = session.discount_minor != 0 && !session.discounts_are_ours;
     note(is_foreign, Difference::Discount(session.discount_minor));
     let due = session.subtotal_minor.checked_sub(session.discount_minor);
-    let due = due.and_then(|due| due.checked_add(session.added_minor));
-    note(due != Some(session.total_minor), Difference::Total(session.total_minor));
+    // Taxes may be on top of the price or in it, and then they are in the subtotal already.
+    let at_most = due.and_then(|due| due.checked_add(session.added_minor));
+    let is_between = |least, most| (least..=most).contains(&session.total_minor);
+    let adds_up = due.zip(at_most).is_some_and(|(least, most)| is_between(least, most));
+    note(!adds_up, Difference::Total(session.total_minor));
     let says_free = session.payment_status == PaymentStatus::NoPaymentRequired;
     let is_free = says_free || session.total_minor <= 0;
     note(is_free && !quote.may_be_free, Difference::Free);

@@ -31,7 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bodies longer than a call's that are read at a time, of whoever claims to be Stripe.
-const LARGE_MAX: usize = 64;
+const LARGE_MAX: usize = 256;
 
 /// A body that takes no room worth speaking of.
 const SHORT_BYTES: u64 = 64 * 1024;
@@ -63,13 +63,14 @@ impl Whole {
         let is_short = body.size_hint().exact().is_some_and(|bytes| bytes <= SHORT_BYTES);
         let (bytes_max, _room) = match path {
             "/webhooks/stripe" if is_short => (webhook::BODY_BYTES_MAX, None),
-            "/webhooks/stripe" => match Arc::clone(&self.large).try_acquire_owned() {
-                Ok(room) => (webhook::BODY_BYTES_MAX, Some(room)),
-                Err(_) => {
+            "/webhooks/stripe" => {
+                let room = timeout(BODY_TIMEOUT, Arc::clone(&self.large).acquire_owned()).await;
+                let Ok(Ok(room)) = room else {
                     let detail = "too many long bodies come at once; send it again";
                     return Err(Problem::new(Code::Unavailable, detail).retry_after(BODY_TIMEOUT));
-                }
-            },
+                };
+                (webhook::BODY_BYTES_MAX, Some(room))
+            }
             _ => (BODY_BYTES_MAX, None),
         };
         match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {

@@ -157,8 +157,8 @@ impl Store {
 
     async fn try_again(&self, endpoint: &str, event_id: &str, now: i64) -> Result<(), StoreError> {
         let update = self.query(
-            "UPDATE gateway.inbox SET state = 'retry', due_at = $3 \
-             WHERE endpoint = $1 AND event_id = $2 AND state IN ('parked', 'retry')",
+            "UPDATE gateway.inbox SET due_at = $3, state = 'retry', \
+             failures = CASE state WHEN 'parked' THEN 0 ELSE failures END WHERE endpoint = $1 AND event_id = $2 AND state IN ('parked', 'retry')",
         );
         let update = update.bind(endpoint.to_owned()).bind(event_id.to_owned()).bind(now);
         update.execute(&self.writers).await?;
@@ -175,7 +175,8 @@ impl Store {
         Ok(select.fetch_optional(&self.readers).await?.is_some())
     }
 
-    /// Takes events that are due, each for as long as the lease lasts: those of whoever died come back.
+    /// Takes events that are due, each for as long as the lease lasts: those of whoever died come back, and that
+    /// counts as a failure.
     ///
     /// # Errors
     /// The database isn't there.
@@ -187,7 +188,8 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Claimed>, StoreError> {
         let claim = self.query_as(
-            "UPDATE gateway.inbox SET state = 'processing', owner = $2, due_at = $3 WHERE id IN \
+            "UPDATE gateway.inbox SET owner = $2, due_at = $3, state = 'processing', \
+             failures = failures + CASE state WHEN 'processing' THEN 1 ELSE 0 END WHERE id IN \
              (SELECT id FROM gateway.inbox WHERE state IN ('received', 'processing', 'retry') \
              AND due_at <= $1 ORDER BY due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
              RETURNING id, endpoint, event_id, kind, body, failures, received_at",
@@ -231,6 +233,22 @@ impl Store {
         .bind(ended_at)
         .execute(&self.writers)
         .await?;
+        Ok(())
+    }
+
+    /// Gives events back that weren't begun with.
+    ///
+    /// # Errors
+    /// The database isn't there.
+    pub async fn give_back(&self, ids: &[String], owner: &str, now: i64) -> Result<(), StoreError> {
+        for id in ids {
+            let update = self.query(
+                "UPDATE gateway.inbox SET state = 'retry', due_at = $3, owner = NULL \
+                 WHERE id = $1 AND owner = $2 AND state = 'processing'",
+            );
+            let update = update.bind(id.clone()).bind(owner.to_owned()).bind(now);
+            update.execute(&self.writers).await?;
+        }
         Ok(())
     }
 

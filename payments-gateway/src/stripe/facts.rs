@@ -220,13 +220,16 @@ fn are_ours(session: &Value, ours: &[String]) -> bool {
         })
 }
 
-/// Reads a page of refunds.
+/// Reads a page of refunds of a payment in this currency.
 ///
 /// # Errors
-/// One of them has no amount or status.
-pub fn refunds(page: &[Value]) -> Result<Vec<Refund>, Unreadable> {
+/// One of them has no amount or status, or is in another currency.
+pub fn refunds(page: &[Value], currency: &str) -> Result<Vec<Refund>, Unreadable> {
     let no = |member| Unreadable { object: "refund", member };
     let read = |refund: &Value| {
+        if word(refund, "currency") != Some(currency) {
+            return Err(no("currency"));
+        }
         Ok(Refund {
             amount_minor: amount(refund, "amount").ok_or(no("amount"))?,
             status: match word(refund, "status").ok_or(no("status"))? {
@@ -242,13 +245,17 @@ pub fn refunds(page: &[Value]) -> Result<Vec<Refund>, Unreadable> {
     page.iter().map(read).collect()
 }
 
-/// Reads a page of disputes.
+/// Reads a page of disputes of a payment in this currency. Banks may dispute in another: what part that is of
+/// what was paid, an operator has to say.
 ///
 /// # Errors
-/// One of them has no amount or status.
-pub fn disputes(page: &[Value]) -> Result<Vec<Dispute>, Unreadable> {
+/// One of them has no amount or status, or is in another currency.
+pub fn disputes(page: &[Value], currency: &str) -> Result<Vec<Dispute>, Unreadable> {
     let no = |member| Unreadable { object: "dispute", member };
     let read = |dispute: &Value| {
+        if word(dispute, "currency") != Some(currency) {
+            return Err(no("currency"));
+        }
         Ok(Dispute {
             amount_minor: amount(dispute, "amount").ok_or(no("amount"))?,
             status: match word(dispute, "status").ok_or(no("status"))? {
