@@ -1,6 +1,6 @@
 //! The process: settings, logs, service, signal, drain.
 
-use clap::Parser as _;
+use clap::{Parser as _, error::ErrorKind};
 use payments_gateway::{
     config::{Config, Invocation, PublicUrl},
     serve,
@@ -27,6 +27,9 @@ async fn main() -> ExitCode {
             let code = if answer.use_stderr() { USAGE } else { 0 };
             // A reader that has gone away is no reason to fail.
             drop(answer.print());
+            if answer.kind() == ErrorKind::MissingRequiredArgument {
+                eprintln!("Give them by environment: STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRETS.");
+            }
             return ExitCode::from(code);
         }
     };

@@ -50,12 +50,14 @@ pub async fn everything(settings: &Settings) -> Result<Running, Failed> {
         snapshot: Some(settings.data_dir.join("stripe.json")),
         ..stripe_sim::Settings::default()
     })
-    .await?;
+    .await
+    .map_err(|error| taken(settings.ports.stripe, &error))?;
     let stripe_url = stripe.url().to_owned();
     let token_service = token_service(settings).await?;
     let tokens = token_service.address;
 
-    let listener = TcpListener::bind(here(settings.ports.pages)).await?;
+    let listener = TcpListener::bind(here(settings.ports.pages)).await;
+    let listener = listener.map_err(|error| taken(settings.ports.pages, &error))?;
     let pages = listener.local_addr()?;
     let secret = webhook(&stripe_url, &format!("http://{pages}/webhooks/stripe")).await?;
     let service_key = uuid::Uuid::new_v4().simple().to_string();
@@ -75,6 +77,11 @@ pub async fn everything(settings: &Settings) -> Result<Running, Failed> {
     };
     running.link = running.sign_in(USER).await?;
     Ok(running)
+}
+
+/// What to do about a port that can't be had.
+fn taken(port: u16, error: &std::io::Error) -> String {
+    format!("port {port}: {error}; name others, or take free ones with --ports 0")
 }
 
 async fn token_service(settings: &Settings) -> Result<token_service::serve::Running, Failed> {
