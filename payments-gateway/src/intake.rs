@@ -101,9 +101,9 @@ impl Scribe {
         while self.queue.recv_many(&mut waiting, ROWS_MAX).await > 0 {
             let (events, answers): (Vec<NewEvent>, Vec<_>) =
                 waiting.drain(..).map(|it| (it.event, it.answer)).unzip();
-            let kept = self.store.keep(&events, clock::now()).await;
+            let kept = self.store.keep(events, clock::now()).await;
             if let Err(error) = &kept {
-                tracing::error!(%error, events = events.len(), "events can't be kept");
+                tracing::error!(%error, events = answers.len(), "events can't be kept");
             }
             for answer in answers {
                 // Who doesn't wait any more comes again.

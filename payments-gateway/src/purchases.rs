@@ -58,9 +58,6 @@ pub enum Begin {
         /// What is sold instead.
         message: String,
     },
-    /// A setting is missing.
-    #[error("{0}")]
-    NotConfigured(String),
     /// The caller's key stands for something else.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,

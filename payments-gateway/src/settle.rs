@@ -73,7 +73,6 @@ impl From<Begin> for Trouble {
             Begin::Limit { .. }
             | Begin::KeyReused
             | Begin::NoSuchOffer { .. }
-            | Begin::NotConfigured(_)
             | Begin::Refused { .. }
             | Begin::Forbidden(_) => Self::Failed(error.to_string()),
         }

@@ -103,6 +103,9 @@ pub struct Store {
     readers: AnyPool,
 }
 
+/// A statement with its values.
+type Statement = Query<'static, Any, AnyArguments>;
+
 /// A transaction.
 pub type Tx = Transaction<'static, Any>;
 
@@ -200,7 +203,7 @@ impl Store {
         AssertSqlSafe(text).into_sql_str()
     }
 
-    fn query(&self, text: &str) -> Query<'static, Any, AnyArguments> {
+    fn query(&self, text: &str) -> Statement {
         sqlx::query(self.sql(text))
     }
 
@@ -212,9 +215,9 @@ impl Store {
     }
 }
 
-/// Where a statement runs: within a transaction, or by itself.
+/// Runs a statement within a transaction; how many rows it changed.
 pub(crate) async fn rows_changed(
-    query: Query<'static, Any, AnyArguments>,
+    query: Statement,
     connection: &mut AnyConnection,
 ) -> Result<u64, StoreError> {
     Ok(query.execute(connection).await?.rows_affected())

@@ -234,7 +234,6 @@ impl From<Begin> for Problem {
         let words = error.to_string();
         match error {
             Begin::NoSuchOffer { field, message } => Self::field(field, message),
-            Begin::NotConfigured(_) => Self::new(Code::NotFound, words),
             Begin::KeyReused => Self::new(Code::IdempotencyKeyReused, words),
             Begin::Limit { limit, window, retry_after } => {
                 let detail = format!("{limit} purchases in {} s are the limit", window.as_secs());

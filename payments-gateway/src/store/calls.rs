@@ -1,6 +1,6 @@
 //! Calls that make something at Stripe: written down, with body and key, before they are made.
 
-use super::{Store, StoreError, Tx};
+use super::{Statement, Store, StoreError, Tx};
 
 /// A call.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -81,7 +81,8 @@ impl Store {
         call: &Call,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        self.answer(&mut tx, key, Outcome::Refused, told, call.created_at).await?;
+        let answer = self.answer(key, Outcome::Refused, told, call.created_at);
+        super::rows_changed(answer, &mut tx).await?;
         let update = self.query(
             "UPDATE gateway.purchases SET attempt = $2 + 1 \
              WHERE id = $1 AND attempt = $2 AND state = 'created'",
@@ -108,7 +109,8 @@ impl Store {
         now: i64,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        self.answer(&mut tx, key, Outcome::Refused, told, now).await?;
+        let answer = self.answer(key, Outcome::Refused, told, now);
+        super::rows_changed(answer, &mut tx).await?;
         let update = self.query(
             "UPDATE gateway.purchases SET state = 'failed', note = $2, updated_at = $3 \
              WHERE id = $1 AND state = 'created'",
@@ -151,31 +153,27 @@ impl Store {
         told: Told<'_>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        self.answer(&mut tx, key, outcome, told, now).await?;
-        Ok(tx.commit().await?)
+        self.answer(key, outcome, told, now).execute(&self.writers).await?;
+        Ok(())
     }
 
-    async fn answer(
+    fn answer(
         &self,
-        tx: &mut Tx,
         key: &str,
         outcome: Outcome,
         (status, request_id, error): Told<'_>,
         now: i64,
-    ) -> Result<(), StoreError> {
+    ) -> Statement {
         let update = self.query(
             "UPDATE gateway.calls SET outcome = $2, status = $3, request_id = $4, error = $5, \
              answered_at = $6 WHERE key = $1 AND outcome = 'open'",
         );
-        let update = update
+        update
             .bind(key.to_owned())
             .bind(outcome.as_str().to_owned())
             .bind(status.map(i64::from))
             .bind(request_id.map(str::to_owned))
             .bind(error.map(str::to_owned))
-            .bind(now);
-        super::rows_changed(update, tx).await?;
-        Ok(())
+            .bind(now)
     }
 }

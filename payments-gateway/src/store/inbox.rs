@@ -112,9 +112,8 @@ impl Store {
     ///
     /// # Errors
     /// Some of them may not be kept.
-    pub async fn keep(&self, events: &[NewEvent], now: i64) -> Result<(), StoreError> {
+    pub async fn keep(&self, mut events: Vec<NewEvent>, now: i64) -> Result<(), StoreError> {
         // In one order, or two replicas that keep the same events wait for each other.
-        let mut events = events.to_vec();
         events.sort_by(|one, other| one.event_id.cmp(&other.event_id));
         for chunk in events.chunks(ROWS_MAX) {
             self.keep_chunk(chunk, now).await?;

@@ -58,7 +58,7 @@ pub enum Unreadable {
 /// # Errors
 /// It has no id or type, or isn't an event at all.
 pub fn read(body: &[u8]) -> Result<Event, Unreadable> {
-    let value: Value =
+    let mut value: Value =
         serde_json::from_slice(body).map_err(|error| Unreadable::Json(error.to_string()))?;
     let shape = match value.get("object").and_then(Value::as_str) {
         Some("event") => Shape::Snapshot,
@@ -76,16 +76,14 @@ pub fn read(body: &[u8]) -> Result<Event, Unreadable> {
         };
         text(name).filter(usable).ok_or(Unreadable::Member(name))
     };
-    Ok(Event {
-        id: named("id")?,
-        kind: named("type")?,
-        shape,
-        created: value.get("created").and_then(Value::as_i64),
-        livemode: value.get("livemode").and_then(Value::as_bool),
-        api_version: text("api_version"),
-        account: text("account").or_else(|| text("context")),
-        object: value.get("data").and_then(|data| data.get("object")).cloned().unwrap_or_default(),
-    })
+    let (id, kind) = (named("id")?, named("type")?);
+    let created = value.get("created").and_then(Value::as_i64);
+    let livemode = value.get("livemode").and_then(Value::as_bool);
+    let api_version = text("api_version");
+    let account = text("account").or_else(|| text("context"));
+    // Not copied: it may be most of the body.
+    let object = value.pointer_mut("/data/object").map(Value::take).unwrap_or_default();
+    Ok(Event { id, kind, shape, created, livemode, api_version, account, object })
 }
 
 /// An id in a member that holds it, or the object that it is of: which one depends on who asked for what.

@@ -1,6 +1,6 @@
 //! Money that goes back, one case each: what was spent, what comes back after all, what a bank only asks.
 
-use super::{inbox::settled, world::World};
+use super::{inbox::settled, wait::until, world::World};
 use serde_json::json;
 use tests::stripe_sim::{REFUNDS_FAIL, text};
 
@@ -59,4 +59,46 @@ async fn an_inquiry_takes_nothing_back() {
     world.stripe.control(&path, &json!({"status": "needs_response"})).await;
     ada.sees(&bought.id, "reversed").await;
     assert_eq!(world.posted("ada").await, 0);
+}
+
+/// Two workers look at one payment; the one that looked first, before the second refund, writes last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_seen_before_never_overwrites_what_was_seen_after_it() {
+    let world = World::start().await;
+    let ada = world.user("ada").await;
+    let bought = ada.buys("starter").await;
+    let session = world.stripe.pay(&bought.session).await;
+    world.credits_once(&ada, &bought, TOKENS).await;
+    settled(&world).await;
+    world.stripe.keep_webhooks().await;
+    let intent = text(&session, "payment_intent");
+    let refund = async |amount| {
+        let params = [("payment_intent", intent), ("amount", amount)];
+        let refund = world.stripe.post("/refunds", &params).await;
+        let named = text(&refund, "id").to_owned();
+        world.stripe.events(&["refund.created"], &named).await.remove(0)
+    };
+    let first = refund("100").await;
+    // Whoever looks now knows of one refund, and waits for the disputes.
+    let slow = json!({"method": "GET", "path": "/v1/disputes", "count": 1, "latency_ms": 4_000});
+    world.stripe.control("/faults", &slow).await;
+    world.deliver(&first).await;
+    until("somebody waits for the disputes", async || {
+        let faults = world.http.get(&format!("{}/_sim/faults", world.stripe.url())).send().await;
+        match faults.expect(200)["data"].as_array().map(Vec::as_slice) {
+            Some([]) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let second = refund("200").await;
+    world.deliver(&second).await;
+    // Of 50 tokens for 499: 100 are 10, and 300 are 30.
+    until("both refunds are known", async || match world.posted("ada").await {
+        20 => Ok(()),
+        other => Err(format!("{other} tokens")),
+    })
+    .await;
+    let arrived = settled(&world).await;
+    assert_eq!(world.posted("ada").await, TOKENS - 30, "{arrived:?}");
 }
